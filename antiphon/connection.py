@@ -1,0 +1,225 @@
+"""Where the regions are, and the clients that reach them.
+
+The only place in the command line that builds HTTP or AWS clients: regions, time-outs
+and retries are explicit here. AWS calls go to the local endpoint with credentials that
+protect nothing; it takes the region from the signature.
+"""
+
+from typing import Annotated, Any, Self, TypeVar
+
+import httpx
+import typer
+from boto3.session import Session
+from botocore.config import Config
+from mypy_boto3_dynamodb import DynamoDBClient
+from mypy_boto3_events import EventBridgeClient
+from mypy_boto3_sqs import SQSClient
+from pydantic import BaseModel, ValidationError
+
+from antiphon.problems import NothingListening, Problem
+
+DEFAULT_BASE_PORT = 8100
+DEFAULT_AWS_PORT = 4566
+HOST = "127.0.0.1"
+WAN_PATH = "/_antiphon/wan"
+
+HTTP_TIMEOUT_S = 30.0
+CONTROL_TIMEOUT_S = 5.0
+AWS_CONNECT_TIMEOUT_S = 5
+# Longer than the longest receive of a queue that this command line asks for.
+AWS_READ_TIMEOUT_S = 30
+AWS_ATTEMPTS = 5
+
+BasePort = Annotated[
+    int,
+    typer.Option(
+        "--base-port",
+        min=1,
+        max=65_000,
+        help="The console's port; the regions listen on the ones after it.",
+    ),
+]
+AwsPort = Annotated[
+    int,
+    typer.Option("--aws-port", min=1, max=65_535, help="The AWS endpoint's port, for all regions."),
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")]
+
+
+class Link(BaseModel):
+    """A link between two regions: its round trip, and whether it is cut."""
+
+    a: str
+    b: str
+    rtt_ms: float
+    cut: bool = False
+
+
+class ReplicationLag(BaseModel):
+    """What one region has still to receive from another."""
+
+    origin: str
+    region: str
+    last_ms: float | None = None
+    pending: int = 0
+
+
+class Wan(BaseModel):
+    """The network between the regions, as its control address reports it."""
+
+    regions: tuple[str, ...]
+    links: tuple[Link, ...] = ()
+    replication: tuple[ReplicationLag, ...] = ()
+
+    def round_trips_ms(self, region: str) -> dict[str, float]:
+        """The round trip in ms from `region` to each other one."""
+        trips = {}
+        for link in self.links:
+            if region in (link.a, link.b):
+                trips[link.b if link.a == region else link.a] = link.rtt_ms
+        return trips
+
+    def answer_floor_ms(self, region: str) -> float:
+        """The least an answer from `region` can take: append to the nearest, proof of the farthest.
+
+        An append is durable once the nearest other region has it; the answer then waits
+        for the farthest region to apply it and say so.
+        """
+        trips = self.round_trips_ms(region).values()
+        return min(trips) + max(trips) if trips else 0.0
+
+
+Service = TypeVar("Service")
+
+
+class Connection:
+    """The regions of one running system and the clients to them."""
+
+    def __init__(self, *, base_port: int, aws_port: int, regions: tuple[str, ...]) -> None:
+        """Take the addresses as they are; `open` asks the system for its regions first."""
+        self.base_port = base_port
+        self.aws_port = aws_port
+        self.regions = regions
+
+    @classmethod
+    def open(cls, *, base_port: int, aws_port: int) -> Self:
+        """Ask the running system for its regions.
+
+        Raises NothingListening if no AWS endpoint answers at `aws_port`.
+        """
+        wan = cls(base_port=base_port, aws_port=aws_port, regions=()).wan()
+        return cls(base_port=base_port, aws_port=aws_port, regions=wan.regions)
+
+    @property
+    def aws_endpoint(self) -> str:
+        """The address of the AWS endpoint."""
+        return f"http://{HOST}:{self.aws_port}"
+
+    def region_named(self, name: str | None) -> str:
+        """Return `name` if it is a region here, the first region if it is None."""
+        if name is None:
+            return self.regions[0]
+        if name not in self.regions:
+            raise Problem(f"no region {name} here; there are {', '.join(self.regions)}")
+        return name
+
+    def url(self, region: str) -> str:
+        """The address of a region's HTTP API: the ports follow the order of the regions."""
+        return f"http://{HOST}:{self.base_port + 1 + self.regions.index(region)}"
+
+    def http(self, region: str, *, timeout_s: float = HTTP_TIMEOUT_S) -> httpx.Client:
+        """Make a client of a region's HTTP API; the caller closes it."""
+        return httpx.Client(base_url=self.url(region), timeout=timeout_s, trust_env=False)
+
+    def async_http(self, *, connections: int) -> httpx.AsyncClient:
+        """Make an asynchronous client for all regions; requests carry the whole address."""
+        limits = httpx.Limits(max_connections=connections, max_keepalive_connections=connections)
+        return httpx.AsyncClient(timeout=HTTP_TIMEOUT_S, limits=limits, trust_env=False)
+
+    def request(self, region: str, *, method: str, path: str, **content: Any) -> httpx.Response:
+        """Send one request to a region; raises NothingListening if it does not answer."""
+        try:
+            with self.http(region) as client:
+                return client.request(method, path, **content)
+        except httpx.TransportError as error:
+            address = self.url(region).removeprefix("http://")
+            raise NothingListening(
+                f"region {region} does not answer at {address} ({type(error).__name__}); "
+                "see: antiphon status"
+            ) from error
+
+    def wan(self) -> Wan:
+        """Read the network's state; raises NothingListening if nothing answers."""
+        response = self._control("GET", None)
+        try:
+            return Wan.model_validate_json(response.content)
+        except ValidationError as error:
+            raise self._not_ours() from error
+
+    def change_wan(
+        self, action: str, *, a: str | None = None, b: str | None = None, ms: int | None = None
+    ) -> None:
+        """Cut, heal or delay links; raises Problem with the reason if it was refused."""
+        self._control("POST", {"action": action, "a": a, "b": b, "ms": ms})
+
+    def _control(self, method: str, content: dict[str, object] | None) -> httpx.Response:
+        try:
+            response = httpx.request(
+                method,
+                self.aws_endpoint + WAN_PATH,
+                json=content,
+                timeout=CONTROL_TIMEOUT_S,
+                trust_env=False,
+            )
+        except httpx.TransportError as error:
+            raise NothingListening(
+                f"no regions answer at {HOST}:{self.aws_port}; start them with: antiphon up"
+            ) from error
+        if response.is_client_error and content is not None:
+            raise Problem(f"the WAN refused: {_reason(response)}")
+        if not response.is_success:
+            raise self._not_ours()
+        return response
+
+    def _not_ours(self) -> NothingListening:
+        return NothingListening(
+            f"what listens at {HOST}:{self.aws_port} is not Antiphon's AWS endpoint; "
+            "free the port, or say where the endpoint is with --aws-port"
+        )
+
+    def dynamodb(self, region: str) -> DynamoDBClient:
+        """Make a client of a region's tables."""
+        return self._session().client("dynamodb", **self._settings(region))
+
+    def sqs(self, region: str) -> SQSClient:
+        """Make a client of a region's queues."""
+        return self._session().client("sqs", **self._settings(region))
+
+    def events(self, region: str) -> EventBridgeClient:
+        """Make a client of a region's event bus."""
+        return self._session().client("events", **self._settings(region))
+
+    def _session(self) -> Session:
+        # A session of its own: boto3's default session is shared and not safe across threads.
+        return Session(aws_access_key_id="antiphon", aws_secret_access_key="local")  # noqa: S106 - the local endpoint checks no credentials
+
+    def _settings(self, region: str) -> dict[str, Any]:
+        return {
+            "region_name": region,
+            "endpoint_url": self.aws_endpoint,
+            "config": Config(
+                connect_timeout=AWS_CONNECT_TIMEOUT_S,
+                read_timeout=AWS_READ_TIMEOUT_S,
+                retries={"total_max_attempts": AWS_ATTEMPTS, "mode": "standard"},
+                max_pool_connections=10,
+            ),
+        }
+
+
+def _reason(response: httpx.Response) -> str:
+    """What a refusal says: the `error` of a JSON body, else the text itself."""
+    try:
+        content = response.json()
+    except ValueError:
+        return response.text.strip()
+    return str(content.get("error", content)) if isinstance(content, dict) else str(content)

@@ -1,0 +1,65 @@
+"""What the command line writes: lines, tables, JSON, complaints.
+
+Everything printed goes through here, so that a terminal gets colour and a pipe gets
+plain text. Never prints an IMSI, MSISDN or ICCID of its own accord: only what a
+command was asked to show.
+"""
+
+from collections.abc import Iterable, Sequence
+
+import orjson
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+output = Console(highlight=False)
+complaints = Console(stderr=True, highlight=False)
+
+MS_PER_S = 1_000
+MS_PER_MINUTE = 60_000
+
+
+def say(text: str | Text, *, style: str | None = None) -> None:
+    """Print one line, unwrapped, so that it stays one line in a pipe too."""
+    output.print(text, style=style, markup=False, soft_wrap=True)
+
+
+def complain(text: str) -> None:
+    """Print one sentence on standard error."""
+    complaints.print(Text.assemble(("antiphon: ", "bold red"), text), soft_wrap=True)
+
+
+def heading(text: str) -> None:
+    """Print a section's title with an empty line before it."""
+    output.print()
+    say(text, style="bold")
+
+
+def print_json(value: object) -> None:
+    """Print `value` as indented JSON, the same in a terminal and in a pipe."""
+    rendered = orjson.dumps(value, option=orjson.OPT_INDENT_2, default=str).decode()
+    output.print(rendered, markup=False, soft_wrap=True)
+
+
+def print_table(
+    columns: Sequence[str], rows: Iterable[Sequence[object]], *, numbers: Iterable[str] = ()
+) -> None:
+    """Print rows under their columns; those named in `numbers` stand flush right."""
+    right = set(numbers)
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="dim")
+    for column in columns:
+        table.add_column(column, justify="right" if column in right else "left", no_wrap=True)
+    for row in rows:
+        table.add_row(*(cell if isinstance(cell, Text) else str(cell) for cell in row))
+    output.print(table)
+
+
+def milliseconds(value: float) -> str:
+    """Show a duration in ms the way it is read: 262 ms, 1.4 s, 2 min 05 s."""
+    if value < MS_PER_S:
+        return f"{value:.0f} ms"
+    if value < MS_PER_MINUTE:
+        return f"{value / MS_PER_S:.1f} s"
+    minutes, seconds = divmod(round(value / MS_PER_S), 60)
+    return f"{minutes} min {seconds:02d} s"
