@@ -1,0 +1,118 @@
+"""Was everything right that came back for a feed? Pure: a ledger in, violations out.
+
+An empty list means that every command has its result, every commit its one answer, and
+no answer and no read was older than what it confirms. It judges what a producer can see;
+what the tables hold is `verification`'s matter.
+"""
+
+from collections.abc import Iterable, Iterator
+
+import orjson
+
+from antiphon.ledger import DETAIL_TYPES, Arrival, Ledger, Played, Receipt
+from antiphon.violations import Kind, Violation
+
+OK = 200
+# A read may be refused for now; that is late, not wrong.
+LATE = frozenset({429, 503})
+
+
+def judge(ledger: Ledger, *, regions: Iterable[str]) -> list[Violation]:
+    """Return what was not right, in the order of the feed."""
+    required = frozenset(regions)
+    violations: list[Violation] = []
+    owners: dict[str, Played] = {}
+    for played in ledger.commands.values():
+        violations += _receipts(played)
+        receipt = played.recorded
+        if receipt is not None:
+            violations += [*_answers(played, receipt, required), *_reads(played)]
+            owner = owners.setdefault(str(receipt.commit), played)
+            if owner is not played:
+                text = f"commit {receipt.commit} is also that of {owner.title}"
+                violations.append(_violation(played, receipt.region, text))
+    return violations
+
+
+def _violation(played: Played, where: str, text: str, kind: Kind = "result") -> Violation:
+    return Violation(kind=kind, where=where, key=played.title, text=text)
+
+
+def _receipts(played: Played) -> Iterator[Violation]:
+    """Every delivery must have the first result, and one that the feed expects."""
+    if not played.receipts:
+        yield _violation(played, "everywhere", "no HTTP result came")
+        return
+    first = played.recorded or played.receipts[0]
+    for receipt in played.receipts:
+        if (receipt.commit, receipt.outcome) != (first.commit, first.outcome):
+            text = (
+                f"said {_told(receipt)}, but {first.region} said {_told(first)}; "
+                "a duplicate must get the first result"
+            )
+            yield _violation(played, receipt.region, text)
+    if first.outcome not in played.expect:
+        text = f"said {_told(first)}; the feed expects {' or '.join(sorted(played.expect))}"
+        yield _violation(played, first.region, text)
+
+
+def _told(receipt: Receipt) -> str:
+    because = f" ({receipt.reason})" if receipt.reason else ""
+    commit = f", commit {receipt.commit}" if receipt.commit else ""
+    return f"{receipt.outcome}{because}{commit}"
+
+
+def _answers(played: Played, receipt: Receipt, required: frozenset[str]) -> Iterator[Violation]:
+    """One answer for each commit, with the outcome that HTTP told, never from before it."""
+    if not played.arrivals:
+        text = f"no answer came; HTTP said {_told(receipt)}"
+        yield _violation(played, receipt.region, text, "answer")
+        return
+    arrival = played.arrivals[0]
+    if len({_body(other) for other in played.arrivals}) > 1:
+        text = f"commit {receipt.commit} was answered with different bodies"
+        yield _violation(played, arrival.region, text, "answer")
+    regions = sorted({other.region for other in played.arrivals})
+    if len(regions) > 1:
+        text = f"commit {receipt.commit} was answered in several regions: {', '.join(regions)}"
+        yield _violation(played, arrival.region, text, "answer")
+    for text in _wrong(arrival, receipt, required):
+        yield _violation(played, arrival.region, text, "answer")
+    as_of, sequence = arrival.detail.get("as_of_sequence"), receipt.sequence
+    if not isinstance(as_of, int) or sequence is None or as_of < sequence:
+        text = f"its answer shows the state as of sequence {as_of}, the command is {sequence}"
+        yield _violation(played, arrival.region, text, "stale")
+    missing = required - set(arrival.detail.get("regions") or ())
+    if missing:
+        text = f"it was answered before {', '.join(sorted(missing))} had applied it"
+        yield _violation(played, arrival.region, text, "stale")
+
+
+def _wrong(arrival: Arrival, receipt: Receipt, required: frozenset[str]) -> Iterator[str]:
+    detail = arrival.detail
+    if arrival.detail_type != DETAIL_TYPES.get(receipt.outcome):
+        yield f"HTTP said {receipt.outcome}, the answer is {arrival.detail_type}"
+    if arrival.region not in required or detail.get("origin") != arrival.region:
+        yield f"the answer of origin {detail.get('origin')} came out in {arrival.region}"
+    if detail.get("sequence") != receipt.sequence:
+        yield f"the answer has sequence {detail.get('sequence')}, HTTP said {receipt.sequence}"
+    if not detail.get("answer_id"):
+        yield "the answer has no answer_id"
+
+
+def _body(arrival: Arrival) -> bytes:
+    content = [arrival.detail_type, arrival.detail]
+    return orjson.dumps(content, option=orjson.OPT_SORT_KEYS, default=str)
+
+
+def _reads(played: Played) -> Iterator[Violation]:
+    """Whoever reads with a token must find at least what the token stands for."""
+    for read in played.reads:
+        if read.status == OK and (read.applied_sequence or 0) < read.sequence:
+            text = (
+                f"a read with its token came from sequence {read.applied_sequence}, "
+                f"the token stands for {read.sequence}"
+            )
+            yield _violation(played, read.region, text, "stale")
+        elif read.status != OK and read.status not in LATE:
+            yield _violation(played, read.region, f"a read with its token gave HTTP {read.status}")
