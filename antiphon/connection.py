@@ -43,6 +43,9 @@ AwsPort = Annotated[
     int,
     typer.Option("--aws-port", min=1, max=65_535, help="The AWS endpoint's port, for all regions."),
 ]
+RegionOption = Annotated[
+    str | None, typer.Option("--region", help="The region to ask; the first one if left out.")
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")]
 
 

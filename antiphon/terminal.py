@@ -5,7 +5,8 @@ plain text. Never prints an IMSI, MSISDN or ICCID of its own accord: only what a
 command was asked to show.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 import orjson
 from rich import box
@@ -63,3 +64,17 @@ def milliseconds(value: float) -> str:
         return f"{value / MS_PER_S:.1f} s"
     minutes, seconds = divmod(round(value / MS_PER_S), 60)
     return f"{minutes} min {seconds:02d} s"
+
+
+def print_document(document: Mapping[str, Any], *, indent: int = 2) -> None:
+    """Print a JSON object for reading: one line a field, nested objects indented."""
+    width = max((len(name) for name in document), default=0)
+    for name, value in document.items():
+        if value is None or value in ({}, []):
+            continue
+        if isinstance(value, Mapping):
+            say(f"{'':{indent}}{name}")
+            print_document(value, indent=indent + 2)
+        else:
+            shown = value if isinstance(value, str) else orjson.dumps(value, default=str).decode()
+            say(f"{'':{indent}}{name:<{width}}  {shown}")

@@ -1,0 +1,148 @@
+"""`antiphon status`: regions, links, replication lag, pending answers, dead letters.
+
+Looks only; safe at any time. What it counts moves while it counts.
+"""
+
+import time
+from typing import Any
+
+import httpx
+import typer
+from pydantic import BaseModel
+from rich.text import Text
+
+from antiphon.connection import (
+    CONTROL_TIMEOUT_S,
+    DEFAULT_AWS_PORT,
+    DEFAULT_BASE_PORT,
+    AsJson,
+    AwsPort,
+    BasePort,
+    Connection,
+    Wan,
+)
+from antiphon.problems import BAD_VERDICT
+from antiphon.reading import pending_answers
+from antiphon.terminal import MS_PER_S, heading, milliseconds, print_json, print_table, say
+from antiphon.wan import print_links
+
+DEAD = "-dead"
+OWN_QUEUES = "antiphon-"
+OK = 200
+
+
+class RegionStatus(BaseModel):
+    """What one region looks like from outside."""
+
+    region: str
+    url: str
+    health: str
+    pending: int
+    oldest_pending_ms: int | None
+    dead_letters: dict[str, int]
+
+
+def status(
+    *,
+    base_port: BasePort = DEFAULT_BASE_PORT,
+    aws_port: AwsPort = DEFAULT_AWS_PORT,
+    as_json: AsJson = False,
+) -> None:
+    """Show regions, links, replication lag, pending answers and dead letters."""
+    connection = Connection.open(base_port=base_port, aws_port=aws_port)
+    now_ms = int(time.time() * MS_PER_S)
+    regions = [look_at(connection, region, now_ms=now_ms) for region in connection.regions]
+    wan = connection.wan()
+    if as_json:
+        print_json(
+            {
+                "regions": [region.model_dump() for region in regions],
+                "links": [link.model_dump() for link in wan.links],
+                "replication": [lag.model_dump() for lag in wan.replication],
+            }
+        )
+    else:
+        _print(regions, wan)
+    if any(region.health != "up" for region in regions):
+        raise typer.Exit(BAD_VERDICT)
+
+
+def look_at(connection: Connection, region: str, *, now_ms: int) -> RegionStatus:
+    """Ask one region for its health, its pending answers and its dead letters."""
+    oldest_due_ms, pending = None, 0
+    for due_ms in pending_answers(connection.dynamodb(region)):
+        pending += 1
+        oldest_due_ms = min(due_ms, oldest_due_ms or due_ms)
+    return RegionStatus(
+        region=region,
+        url=connection.url(region),
+        health=_health(connection, region),
+        pending=pending,
+        oldest_pending_ms=None if oldest_due_ms is None else now_ms - oldest_due_ms,
+        dead_letters=_dead_letters(connection, region),
+    )
+
+
+def _health(connection: Connection, region: str) -> str:
+    try:
+        with connection.http(region, timeout_s=CONTROL_TIMEOUT_S) as client:
+            response = client.get("/health")
+    except httpx.TransportError as error:
+        return f"no answer ({type(error).__name__})"
+    return "up" if response.status_code == OK else f"HTTP {response.status_code}"
+
+
+def _dead_letters(connection: Connection, region: str) -> dict[str, int]:
+    sqs = connection.sqs(region)
+    counts = {}
+    for url in sqs.list_queues(QueueNamePrefix=OWN_QUEUES).get("QueueUrls", []):
+        name = url.rpartition("/")[2]
+        if name.removesuffix(".fifo").endswith(DEAD):
+            attributes = sqs.get_queue_attributes(
+                QueueUrl=url, AttributeNames=["ApproximateNumberOfMessages"]
+            )["Attributes"]
+            counts[name] = int(attributes["ApproximateNumberOfMessages"])
+    return counts
+
+
+def _print(regions: list[RegionStatus], wan: Wan) -> None:
+    heading("Regions")
+    print_table(
+        ("region", "health", "address", "pending answers", "most overdue", "dead letters"),
+        [_row(region) for region in regions],
+        numbers=("pending answers", "most overdue", "dead letters"),
+    )
+    for region in regions:
+        for queue, letters in region.dead_letters.items():
+            if letters:
+                say(f"  {region.region}: {letters} in {queue}", style="red")
+    heading("Links")
+    print_links(wan)
+    if wan.replication:
+        heading("Replication of the log")
+        print_table(
+            ("from", "to", "last lag", "waiting"),
+            [
+                (
+                    lag.origin,
+                    lag.region,
+                    milliseconds(lag.last_ms) if lag.last_ms is not None else "none yet",
+                    lag.pending,
+                )
+                for lag in wan.replication
+            ],
+            numbers=("last lag", "waiting"),
+        )
+
+
+def _row(region: RegionStatus) -> tuple[Any, ...]:
+    up = region.health == "up"
+    overdue = region.oldest_pending_ms
+    return (
+        region.region,
+        Text(region.health, style="green" if up else "bold red"),
+        region.url,
+        region.pending,
+        milliseconds(overdue) if overdue is not None and overdue > 0 else "",
+        sum(region.dead_letters.values()),
+    )

@@ -1,0 +1,150 @@
+"""`antiphon up`: three regions on this machine, until Ctrl-C.
+
+However it ends, on Ctrl-C, SIGTERM, a closed terminal or a failure, the regions are
+stopped first. Local only.
+"""
+
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from enum import StrEnum
+from types import FrameType
+from typing import Annotated, Literal, NoReturn
+
+import typer
+from infra.local.regions import EngineFailed, LocalConfig, LocalRegions, PortInUse
+
+from antiphon.connection import DEFAULT_AWS_PORT, DEFAULT_BASE_PORT, AwsPort, BasePort, Connection
+from antiphon.problems import Problem
+from antiphon.terminal import heading, say
+
+CHECK_INTERVAL_S = 1.0
+STOP_SIGNALS = (signal.SIGTERM, signal.SIGHUP)
+DEFAULT_REGIONS = ",".join(LocalConfig.regions)
+MIN_REGIONS = 3
+
+
+class Mode(StrEnum):
+    """How the event table is replicated."""
+
+    STRONG = "strong"
+    EVENTUAL = "eventual"
+
+
+class WanKind(StrEnum):
+    """What lies between the local regions."""
+
+    REALISTIC = "realistic"
+    NONE = "none"
+
+
+Regions = Annotated[
+    str, typer.Option("--regions", help="The regions, separated by commas; STRONG mode has three.")
+]
+WanOption = Annotated[
+    WanKind, typer.Option("--wan", help="Round trips like those between AWS regions, or none.")
+]
+
+
+def up(
+    *,
+    mode: Annotated[
+        Mode, typer.Option("--mode", help="How the event table is replicated.")
+    ] = Mode.STRONG,
+    regions: Regions = DEFAULT_REGIONS,
+    wan: WanOption = WanKind.REALISTIC,
+    base_port: BasePort = DEFAULT_BASE_PORT,
+    aws_port: AwsPort = DEFAULT_AWS_PORT,
+) -> None:
+    """Start the regions on this machine and stay until Ctrl-C."""
+    if mode is Mode.EVENTUAL:
+        raise Problem("this version has STRONG mode only; leave --mode out")
+    config = local_config(regions=regions, wan=wan, base_port=base_port, aws_port=aws_port)
+    with running_regions(config) as running:
+        print_addresses(config)
+        stay_until_stopped(running)
+
+
+def local_config(*, regions: str, wan: WanKind, base_port: int, aws_port: int) -> LocalConfig:
+    """Check the options of a local run; raises Problem if they cannot work together."""
+    names = tuple(name.strip() for name in regions.split(",") if name.strip())
+    if len(set(names)) != MIN_REGIONS or len(names) != MIN_REGIONS:
+        raise Problem(f"STRONG mode needs three different regions, not: {regions}")
+    if aws_port in range(base_port, base_port + len(names) + 1):
+        raise Problem(
+            f"--aws-port {aws_port} is one of the ports {base_port} to {base_port + len(names)} "
+            "that --base-port takes for the console and the regions; choose another"
+        )
+    kind: Literal["realistic", "none"] = "realistic" if wan is WanKind.REALISTIC else "none"
+    return LocalConfig(regions=names, wan=kind, base_port=base_port, aws_port=aws_port)
+
+
+@contextmanager
+def running_regions(config: LocalConfig) -> Iterator[LocalRegions]:
+    """Start local regions and stop them however the block ends, signals included."""
+    regions = LocalRegions(config, progress=lambda text: say(f"  {text}", style="dim"))
+    with _signals_as_interrupts():
+        say(f"Starting {len(config.regions)} regions: {', '.join(config.regions)}", style="bold")
+        try:
+            regions.start()
+            yield regions
+        except PortInUse as error:
+            raise Problem(f"{error}; stop it, or use --base-port and --aws-port") from error
+        except EngineFailed as error:
+            raise Problem(f"the local regions failed: {error}") from error
+        finally:
+            with _signals_ignored():
+                say("Stopping the regions", style="dim")
+                regions.stop()
+
+
+def print_addresses(config: LocalConfig) -> None:
+    """Print where everything listens and what to try first."""
+    connection = Connection(
+        base_port=config.base_port, aws_port=config.aws_port, regions=config.regions
+    )
+    heading("The regions are up")
+    for region in config.regions:
+        say(f"  {region:<14} {connection.url(region)}")
+    say(f"  {'AWS endpoint':<14} {connection.aws_endpoint}   (all regions; any SDK or the AWS CLI)")
+    say(f"\n  Documentation of the API: {connection.url(config.regions[0])}/docs")
+    say("  In another terminal: antiphon status, antiphon feed, antiphon answers, antiphon --help")
+
+
+def stay_until_stopped(regions: LocalRegions) -> None:
+    """Wait for Ctrl-C or SIGTERM; raises EngineFailed when a child process has died."""
+    say("\nCtrl-C stops them.", style="dim")
+    never = threading.Event()
+    try:
+        while not never.wait(CHECK_INTERVAL_S):
+            regions.check()
+    except KeyboardInterrupt:
+        say("")
+
+
+@contextmanager
+def _signals_as_interrupts() -> Iterator[None]:
+    """Let SIGTERM and a closed terminal unwind the stack as Ctrl-C does."""
+
+    def interrupt(_number: int, _frame: FrameType | None) -> NoReturn:
+        raise KeyboardInterrupt
+
+    before = {number: signal.signal(number, interrupt) for number in STOP_SIGNALS}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+@contextmanager
+def _signals_ignored() -> Iterator[None]:
+    """Let a second Ctrl-C not break off the clean stop that the first one began."""
+    numbers = (signal.SIGINT, *STOP_SIGNALS)
+    before = {number: signal.signal(number, signal.SIG_IGN) for number in numbers}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
