@@ -1,0 +1,50 @@
+"""The one place where botocore's errors become ours.
+
+What may pass by itself (throttling, time-outs, a region cut off) is `StoreUnavailable`.
+A wrong table, a missing permission or a bug is not: it stays what it is and alarms.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from botocore.exceptions import ClientError, ConnectionError, HTTPClientError
+
+from eventstore.errors import StoreUnavailable
+
+_SERVER_FAULT = 500
+_PASSING = frozenset(
+    {
+        "InternalServerError",
+        "InternalError",
+        "InternalFailure",
+        "LimitExceededException",
+        "ProvisionedThroughputExceededException",
+        "ReplicatedWriteConflictException",  # MRSC: two regions wrote one item; retryable
+        "RequestLimitExceeded",
+        "ServiceUnavailable",
+        "ServiceUnavailableException",
+        "ThrottledException",
+        "Throttling",
+        "ThrottlingException",
+        "TransactionInProgressException",
+    }
+)
+
+
+def error_code(error: ClientError) -> str:
+    """Return AWS's name of the error, such as ConditionalCheckFailedException."""
+    return str(error.response.get("Error", {}).get("Code", ""))
+
+
+@contextmanager
+def passing_errors_translated(doing: str) -> Iterator[None]:
+    """Raise StoreUnavailable for what may pass by itself; let everything else through."""
+    try:
+        yield
+    except ClientError as error:
+        status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+        if error_code(error) in _PASSING or status >= _SERVER_FAULT:
+            raise StoreUnavailable(f"could not {doing}: {error_code(error)}") from error
+        raise
+    except (ConnectionError, HTTPClientError) as error:
+        raise StoreUnavailable(f"could not {doing}: {type(error).__name__}") from error

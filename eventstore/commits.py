@@ -1,0 +1,221 @@
+"""The stored form of a commit: one item of the event table. This format is permanent.
+
+One command makes one commit of 1 to 25 events, so one put is atomic for all of them and
+every replica holds a commit whole or not at all. Refusals and no-ops are commits too, of one
+event that no aggregate folds. Old items stay readable: add attributes, never change one.
+"""
+
+import base64
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import orjson
+
+from eventstore.errors import CorruptLog
+
+# Sort key of a commit = epoch x EPOCH_SPAN + sequence of its first event. The epoch is 0 while
+# one order for all regions exists (STRONG mode), so there the position is the sequence.
+EPOCH_SPAN = 10**12
+FORMAT = 1
+MAX_EVENTS = 25
+MAX_EVENT_BYTES = 128 * 1024
+
+REFUSED = "Refused"
+UNCHANGED = "Unchanged"
+
+Outcome = Literal["accepted", "rejected", "unchanged"]
+Item = dict[str, Any]
+
+_OUTCOMES: dict[str, Outcome] = {REFUSED: "rejected", UNCHANGED: "unchanged"}
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedEvent:
+    """One event as stored: its topic, the version of its format, its JSON."""
+
+    topic: str
+    version: int
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CommandStamp:
+    """What a commit keeps of the command it decided."""
+
+    type: str
+    command_id: str
+    producer: str
+    occurred_at: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Commit:
+    """One decided command. `position` is its key, `last_position` that of its last event."""
+
+    aggregate_id: str
+    position: int
+    predecessor: int
+    events: tuple[RecordedEvent, ...]
+    token: bytes
+    content_hash: bytes
+    command: CommandStamp
+    origin: str
+    recorded_at_ms: int
+    correlation_id: str
+    traceparent: str | None = None
+
+    @property
+    def last_position(self) -> int:
+        return self.position + len(self.events) - 1
+
+    @property
+    def epoch(self) -> int:
+        return self.position // EPOCH_SPAN
+
+    @property
+    def sequence(self) -> int:
+        """The sequence of the last event: what the API calls the sequence of the commit."""
+        return self.last_position % EPOCH_SPAN
+
+    @property
+    def commit_id(self) -> str:
+        return f"{self.aggregate_id}.{self.position}"
+
+    @property
+    def outcome(self) -> Outcome:
+        return _OUTCOMES.get(self.events[0].topic, "accepted")
+
+    @property
+    def refusal(self) -> dict[str, str] | None:
+        """The reason and message of a refusal, None for every other commit."""
+        if self.events[0].topic != REFUSED:
+            return None
+        told: dict[str, str] = orjson.loads(self.events[0].data)
+        return told
+
+    def follows(self, applied: int) -> bool:
+        """Say whether this commit is the next one after `applied`, a last position."""
+        return self.predecessor == applied
+
+
+def parse_commit_id(commit_id: str) -> tuple[str, int] | None:
+    """Return (aggregate id, position), or None if the text is no commit id."""
+    aggregate_id, _, position = commit_id.rpartition(".")
+    tag, _, digest = aggregate_id.partition(".")
+    # At most 18 digits: what does not fit a key cannot be one.
+    fits = position.isascii() and position.isdigit() and len(position) <= 18  # noqa: PLR2004
+    if not (tag and digest and fits) or int(position) < 1:
+        return None
+    return aggregate_id, int(position)
+
+
+def to_item(commit: Commit) -> Item:
+    """Return the DynamoDB item of a commit, as the low-level client takes it."""
+    stamp = commit.command
+    command: Item = {
+        "t": {"S": stamp.type},
+        "i": {"S": stamp.command_id},
+        "u": {"S": stamp.producer},
+    }
+    if stamp.occurred_at is not None:
+        command["w"] = {"S": stamp.occurred_at}
+    item: Item = {
+        "a": {"S": commit.aggregate_id},
+        "q": {"N": str(commit.position)},
+        "p": {"N": str(commit.predecessor)},
+        "e": {
+            "L": [
+                {"M": {"t": {"S": e.topic}, "v": {"N": str(e.version)}, "d": {"B": e.data}}}
+                for e in commit.events
+            ]
+        },
+        "k": {"B": commit.token},
+        "h": {"B": commit.content_hash},
+        "m": {"M": command},
+        "o": {"S": commit.origin},
+        "r": {"N": str(commit.recorded_at_ms)},
+        "c": {"S": commit.correlation_id},
+        "f": {"N": str(FORMAT)},
+    }
+    if commit.traceparent is not None:
+        item["tp"] = {"S": commit.traceparent}
+    return item
+
+
+def from_item(item: Mapping[str, Any]) -> Commit:
+    """Read a commit from its item or from a stream image (binary values as base64 text).
+
+    Raises:
+        CorruptLog: the item is not a commit in a format this version knows.
+
+    """
+    try:
+        if int(item["f"]["N"]) != FORMAT:
+            raise CorruptLog(f"commit format {item['f']['N']} is unknown to this version")
+        events = tuple(_event(entry["M"]) for entry in item["e"]["L"])
+        if not 1 <= len(events) <= MAX_EVENTS:
+            raise CorruptLog(f"a commit holds {len(events)} events")
+        command = item["m"]["M"]
+        return Commit(
+            aggregate_id=_text(item["a"]),
+            position=int(item["q"]["N"]),
+            predecessor=int(item["p"]["N"]),
+            events=events,
+            token=_binary(item["k"]),
+            content_hash=_binary(item["h"]),
+            command=CommandStamp(
+                type=_text(command["t"]),
+                command_id=_text(command["i"]),
+                producer=_text(command["u"]),
+                occurred_at=_text(command["w"]) if "w" in command else None,
+            ),
+            origin=_text(item["o"]),
+            recorded_at_ms=int(item["r"]["N"]),
+            correlation_id=_text(item["c"]),
+            traceparent=_text(item["tp"]) if "tp" in item else None,
+        )
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise CorruptLog(f"a stored commit cannot be read: {error!r}") from error
+
+
+def to_image(commit: Commit) -> Item:
+    """Return the item as a stream shows it: JSON-able, binary values as base64 text."""
+    return _with_text_binaries(to_item(commit))
+
+
+def size_of(events: Sequence[RecordedEvent]) -> int:
+    """Return the bytes that the events take in the item, without their few key bytes."""
+    return sum(len(event.data) + len(event.topic) for event in events)
+
+
+def _event(entry: Mapping[str, Any]) -> RecordedEvent:
+    return RecordedEvent(_text(entry["t"]), int(entry["v"]["N"]), _binary(entry["d"]))
+
+
+def _text(value: Mapping[str, Any]) -> str:
+    text = value["S"]
+    if not isinstance(text, str):
+        raise TypeError(f"text expected, not {type(text).__name__}")
+    return text
+
+
+def _binary(value: Mapping[str, Any]) -> bytes:
+    raw = value["B"]
+    return base64.b64decode(raw, validate=True) if isinstance(raw, str) else bytes(raw)
+
+
+def _with_text_binaries(item: Item) -> Item:
+    return {name: _text_binary(value) for name, value in item.items()}
+
+
+def _text_binary(value: Item) -> Item:
+    match value:
+        case {"B": raw}:
+            return {"B": base64.b64encode(raw).decode()}
+        case {"M": entries}:
+            return {"M": _with_text_binaries(entries)}
+        case {"L": entries}:
+            return {"L": [_text_binary(entry) for entry in entries]}
+        case _:
+            return value

@@ -1,0 +1,63 @@
+"""Consistency tokens: what an accepted command returns, and what a reader asks for.
+
+A token names one commit and carries a MAC, so nobody can make a reader wait for a commit
+that never was. It holds no personal data: the aggregate id in it is a keyed hash.
+"""
+
+from dataclasses import dataclass
+
+from eventstore.commits import EPOCH_SPAN, Commit
+from eventstore.errors import InvalidToken
+from eventstore.identity import Keys
+
+_VERSION = "1"
+_MAX_LENGTH = 256
+
+
+@dataclass(frozen=True, slots=True)
+class ConsistencyToken:
+    """One commit of one aggregate: the positions of its first and its last event."""
+
+    aggregate_id: str
+    position: int
+    last_position: int
+
+    @property
+    def sequence(self) -> int:
+        return self.last_position % EPOCH_SPAN
+
+    @property
+    def commit_id(self) -> str:
+        return f"{self.aggregate_id}.{self.position}"
+
+
+def token_of(keys: Keys, commit: Commit) -> str:
+    """Return the consistency token of a commit: the same text from every region."""
+    return token_at(
+        keys,
+        aggregate_id=commit.aggregate_id,
+        position=commit.position,
+        last_position=commit.last_position,
+    )
+
+
+def token_at(keys: Keys, *, aggregate_id: str, position: int, last_position: int) -> str:
+    """Return the token of a commit given by its positions."""
+    return keys.seal(f"{_VERSION}|{aggregate_id}|{position}|{last_position}".encode())
+
+
+def read_token(keys: Keys, text: str) -> ConsistencyToken:
+    """Read a token.
+
+    Raises:
+        InvalidToken: it was not issued by this installation, or it is damaged.
+
+    """
+    payload = keys.unseal(text) if len(text) <= _MAX_LENGTH else None
+    if payload is None:
+        raise InvalidToken("the consistency token was not issued here, or it is damaged")
+    version, _, rest = payload.decode().partition("|")
+    if version != _VERSION:
+        raise InvalidToken(f"the consistency token has version {version}, unknown here")
+    aggregate_id, position, last_position = rest.split("|")
+    return ConsistencyToken(aggregate_id, int(position), int(last_position))

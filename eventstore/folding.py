@@ -1,0 +1,99 @@
+"""What one aggregate is, folded from its commits: state, tail, tokens seen.
+
+A fold is a value: folding a commit gives a new one. Only the set of tokens is shared and
+grows, which is safe, since a token that is in the log stays in the log.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import orjson
+from pydantic import BaseModel, ValidationError
+
+from domain.aggregate import Aggregate, Event
+from eventstore.commits import REFUSED, UNCHANGED, Commit, RecordedEvent
+from eventstore.errors import CorruptLog
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """Where a token was decided, and the content that it was decided for."""
+
+    position: int
+    content_hash: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Fold:
+    """An aggregate as of `last_position`; `changed_at` is the sequence that last changed it."""
+
+    state: BaseModel | None = None
+    last_position: int = 0
+    changed_at: int = 0
+    tokens: dict[bytes, Seen] = field(default_factory=dict)
+
+
+def record(aggregate: Aggregate[Any], event: Event) -> RecordedEvent:
+    """Return the stored form of a domain event."""
+    topic = aggregate.topic(type(event))
+    return RecordedEvent(topic, type(event).version, event.model_dump_json().encode())
+
+
+def record_refusal(reason: str, message: str) -> RecordedEvent:
+    """Return the event of a refusal: no aggregate folds it, duplicates find it."""
+    return RecordedEvent(REFUSED, 1, orjson.dumps({"reason": reason, "message": message}))
+
+
+def record_unchanged() -> RecordedEvent:
+    """Return the event of a command that had nothing to do."""
+    return RecordedEvent(UNCHANGED, 1, b"{}")
+
+
+def domain_events(aggregate: Aggregate[Any], commit: Commit) -> tuple[Event, ...]:
+    """Return the domain events of a commit, none for a refusal or a no-op.
+
+    Raises:
+        CorruptLog: a topic is not the aggregate's, or an event does not fit its model.
+
+    """
+    if commit.outcome != "accepted":
+        return ()
+    try:
+        return tuple(
+            aggregate.event_class(event.topic).model_validate_json(event.data)
+            for event in commit.events
+        )
+    except (KeyError, ValidationError) as error:
+        at = f"{commit.aggregate_id} at {commit.position}"
+        raise CorruptLog(f"an event of {at} cannot be read: {type(error).__name__}") from error
+
+
+def fold_commit(aggregate: Aggregate[Any], fold: Fold, commit: Commit) -> Fold:
+    """Return the fold after one more commit, which must be the next one.
+
+    Raises:
+        CorruptLog: the commit does not follow `fold.last_position`: there is a hole.
+
+    """
+    if not commit.follows(fold.last_position):
+        at = f"{commit.aggregate_id} at {commit.position}"
+        raise CorruptLog(f"{at} follows {commit.predecessor}, not {fold.last_position}")
+    state = fold.state
+    for event in domain_events(aggregate, commit):
+        state = aggregate.evolve(state, event)
+    fold.tokens[commit.token] = Seen(commit.position, commit.content_hash)
+    accepted = commit.outcome == "accepted"
+    return replace(
+        fold,
+        state=state,
+        last_position=commit.last_position,
+        changed_at=commit.sequence if accepted else fold.changed_at,
+    )
+
+
+def fold_commits(aggregate: Aggregate[Any], fold: Fold, commits: Iterable[Commit]) -> Fold:
+    """Return the fold after all the commits, which must be in order and without a hole."""
+    for commit in commits:
+        fold = fold_commit(aggregate, fold, commit)
+    return fold

@@ -1,0 +1,129 @@
+"""The log: commits of an aggregate under contiguous positions, put only where none is.
+
+`DynamoDBLog` keeps it in the event table; `memory.InMemoryLog` keeps the same promises in
+one process, for tests of what stands on a log. Both pass one contract suite. Appending
+decisions is `decisions.EventStore`'s work: nobody else puts.
+"""
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Protocol
+
+from botocore.exceptions import ClientError
+
+from eventstore.aws_errors import error_code, passing_errors_translated
+from eventstore.commits import Commit, Item, from_item, to_item
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+    from mypy_boto3_dynamodb.type_defs import QueryInputTypeDef
+
+LAST_POSITION = 10**18 - 1
+
+
+class CommitLog(Protocol):
+    """What an event store needs of a log."""
+
+    def put(self, commit: Commit) -> Commit | None:
+        """Store the commit if nothing is at its position.
+
+        Returns:
+            None if it is stored now, else the commit that already is at its position.
+
+        Raises:
+            StoreUnavailable: the outcome is unknown; put the same again to learn it.
+
+        """
+        ...
+
+    def get(self, aggregate_id: str, position: int, *, consistent: bool) -> Commit | None:
+        """Return the commit whose first event has this position, None if there is none."""
+        ...
+
+    def read(
+        self, aggregate_id: str, *, after: int = 0, upto: int = LAST_POSITION, consistent: bool
+    ) -> Iterator[Commit]:
+        """Yield the commits with `after` < position <= `upto`, in order.
+
+        `consistent=False` reads the region's own replica, which may lag: a prefix of the log.
+        """
+        ...
+
+    def head(self, aggregate_id: str, *, consistent: bool) -> Commit | None:
+        """Return the last commit of an aggregate, None if it has none."""
+        ...
+
+
+class DynamoDBLog:
+    """The log in a DynamoDB table (partition key `a`, sort key `q`).
+
+    In STRONG mode the table is a global table with multi-Region strong consistency: a put's
+    condition and a consistent read see every region's writes. Reads with `consistent=False`
+    see the replica of the client's region.
+    """
+
+    def __init__(self, client: "DynamoDBClient", *, table: str) -> None:
+        self._client = client
+        self._table = table
+
+    def put(self, commit: Commit) -> Commit | None:
+        try:
+            with passing_errors_translated("append to the log"):
+                self._client.put_item(
+                    TableName=self._table,
+                    Item=to_item(commit),
+                    # The whole guard against lost updates: nothing is ever written over.
+                    ConditionExpression="attribute_not_exists(a)",
+                    ReturnValuesOnConditionCheckFailure="ALL_OLD",
+                )
+        except ClientError as error:
+            if error_code(error) != "ConditionalCheckFailedException":
+                raise
+            # What stands there comes with the refusal, so losing costs no second request.
+            return from_item(error.response["Item"])
+        return None
+
+    def get(self, aggregate_id: str, position: int, *, consistent: bool) -> Commit | None:
+        with passing_errors_translated("read the log"):
+            found = self._client.get_item(
+                TableName=self._table,
+                Key={"a": {"S": aggregate_id}, "q": {"N": str(position)}},
+                ConsistentRead=consistent,
+            )
+        return from_item(found["Item"]) if "Item" in found else None
+
+    def read(
+        self, aggregate_id: str, *, after: int = 0, upto: int = LAST_POSITION, consistent: bool
+    ) -> Iterator[Commit]:
+        if upto <= after:
+            return
+        query: QueryInputTypeDef = {
+            "TableName": self._table,
+            "KeyConditionExpression": "a = :a AND q BETWEEN :from AND :to",
+            "ExpressionAttributeValues": {
+                ":a": {"S": aggregate_id},
+                ":from": {"N": str(after + 1)},
+                ":to": {"N": str(upto)},
+            },
+            "ConsistentRead": consistent,
+        }
+        # Bounded by the log itself: each page (1 MB at most) starts after the one before.
+        while True:
+            with passing_errors_translated("read the log"):
+                page = self._client.query(**query)
+            items: list[Item] = page["Items"]
+            yield from map(from_item, items)
+            if "LastEvaluatedKey" not in page:
+                return
+            query["ExclusiveStartKey"] = page["LastEvaluatedKey"]
+
+    def head(self, aggregate_id: str, *, consistent: bool) -> Commit | None:
+        with passing_errors_translated("read the head of the log"):
+            page = self._client.query(
+                TableName=self._table,
+                KeyConditionExpression="a = :a",
+                ExpressionAttributeValues={":a": {"S": aggregate_id}},
+                ConsistentRead=consistent,
+                ScanIndexForward=False,
+                Limit=1,
+            )
+        return from_item(page["Items"][0]) if page["Items"] else None

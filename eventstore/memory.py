@@ -1,0 +1,45 @@
+"""A log in the memory of one process: the contract of `log.CommitLog`, for tests.
+
+It is not a store for anybody's data: it keeps nothing when the process ends.
+"""
+
+import threading
+from collections import defaultdict
+from collections.abc import Iterator
+
+from eventstore.commits import Commit
+from eventstore.log import LAST_POSITION
+
+
+class InMemoryLog:
+    """Commits in dictionaries, under one lock; every read is consistent."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._commits: dict[str, dict[int, Commit]] = defaultdict(dict)
+
+    def put(self, commit: Commit) -> Commit | None:
+        with self._lock:
+            return_there = self._commits[commit.aggregate_id].setdefault(commit.position, commit)
+        return None if return_there is commit else return_there
+
+    def get(self, aggregate_id: str, position: int, *, consistent: bool) -> Commit | None:  # noqa: ARG002 - always is
+        with self._lock:
+            return self._commits[aggregate_id].get(position)
+
+    def read(
+        self,
+        aggregate_id: str,
+        *,
+        after: int = 0,
+        upto: int = LAST_POSITION,
+        consistent: bool,  # noqa: ARG002 - always is
+    ) -> Iterator[Commit]:
+        with self._lock:
+            commits = dict(self._commits[aggregate_id])
+        return (commits[at] for at in sorted(commits) if after < at <= upto)
+
+    def head(self, aggregate_id: str, *, consistent: bool) -> Commit | None:  # noqa: ARG002 - always is
+        with self._lock:
+            commits = self._commits[aggregate_id]
+            return commits[max(commits)] if commits else None

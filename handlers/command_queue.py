@@ -1,0 +1,101 @@
+"""The queue `antiphon-commands.fifo`: commands for producers that would rather send than wait.
+
+The body is that of `POST /commands`; the message attributes `Idempotency-Key`,
+`X-Correlation-Id` and `traceparent` stand for the headers. The message group should be the
+aggregate's own number or id. What cannot be decided moves to the dead-letter queue, whole and
+with its reason, and does not hold up its group.
+"""
+
+import secrets
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from aws_lambda_powertools import Logger
+
+from eventstore.errors import (
+    EventStoreError,
+    ExpectationNotMet,
+    InvalidToken,
+    KeyReused,
+    TooLarge,
+)
+from handlers.commands import take
+from handlers.dependencies import Dependencies
+from handlers.envelope import BadCommand, CommandReader
+
+logger = Logger(service="command_queue")
+
+# Told to nobody if merely retried: the same message can never be decided.
+_UNDECIDABLE = (BadCommand, ExpectationNotMet, KeyReused, InvalidToken, TooLarge)
+
+
+def make_handler(deps: Dependencies) -> Callable[[dict[str, Any], Any], dict[str, Any]]:
+    """Return the handler of the queue's batches; it reports the messages to deliver again."""
+    reader = CommandReader(deps.registry)
+
+    def handle(event: dict[str, Any], _context: Any) -> dict[str, Any]:
+        failed: list[str] = []
+        held_up: set[str] = set()
+        for record in event["Records"]:
+            group = record["attributes"].get("MessageGroupId", "")
+            # Behind a failure of its group a message waits, or it would overtake.
+            if group in held_up or not _take_one(deps, reader, record):
+                held_up.add(group)
+                failed.append(record["messageId"])
+        return {"batchItemFailures": [{"itemIdentifier": one} for one in failed]}
+
+    return handle
+
+
+def _take_one(deps: Dependencies, reader: CommandReader, record: Mapping[str, Any]) -> bool:
+    """Decide one message's command; False if it must come again."""
+    attributes = record.get("messageAttributes") or {}
+    try:
+        request = reader.read(
+            record["body"].encode(),
+            idempotency_key=_attribute(attributes, "Idempotency-Key"),
+            correlation_id=_attribute(attributes, "X-Correlation-Id") or secrets.token_hex(16),
+            traceparent=_attribute(attributes, "traceparent"),
+        )
+        decision = deps.event_store.decide(request)
+    except _UNDECIDABLE as error:
+        return _bury(deps, record, error)
+    except EventStoreError as error:
+        logger.warning("command not taken", message_id=record["messageId"], reason=str(error))
+        return False
+    take(deps, decision)
+    logger.info(
+        "command decided",
+        outcome=decision.commit.outcome,
+        commit=decision.commit.commit_id,
+        duplicate=decision.duplicate,
+    )
+    return True
+
+
+def _bury(deps: Dependencies, record: Mapping[str, Any], error: Exception) -> bool:
+    """Move a message that can never be decided to the dead letters, with its reason."""
+    code = getattr(error, "code", type(error).__name__)
+    logger.error("command undecidable", message_id=record["messageId"], code=code)
+    details = getattr(error, "errors", [])
+    reason = f"{code}: {error} {details}"[:1000]
+    try:
+        deps.queues.send(
+            deps.settings.region,
+            deps.settings.dead_commands_queue,
+            record["body"],
+            MessageGroupId=record["attributes"].get("MessageGroupId", "antiphon"),
+            MessageDeduplicationId=record["messageId"],
+            MessageAttributes={
+                "Antiphon-Error": {"DataType": "String", "StringValue": reason},
+                "Antiphon-Message-Id": {"DataType": "String", "StringValue": record["messageId"]},
+            },
+        )
+    except EventStoreError:
+        return False
+    return True
+
+
+def _attribute(attributes: Mapping[str, Any], name: str) -> str | None:
+    value = attributes.get(name, {}).get("stringValue")
+    return value if isinstance(value, str) else None

@@ -1,0 +1,164 @@
+"""`POST /commands`: take Event A, append its decision, and hold the reply for Event B if asked.
+
+A reply of 202 says that the command is in the log, in more than one region; it never says
+that it is answered. Everything that is not recorded is told as a problem with a code.
+"""
+
+import base64
+import binascii
+import secrets
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import orjson
+from aws_lambda_powertools import Logger
+
+from eventstore.consistency import token_of
+from eventstore.decisions import CommandRequest, Decision
+from eventstore.errors import EventStoreError, StoreUnavailable
+from handlers.dependencies import Dependencies
+from handlers.envelope import BadCommand, CommandReader
+from handlers.problems import BAD_COMMANDS, CONTENT_TYPE, Problem, problem_of
+
+logger = Logger(service="commands")
+
+MAX_WAIT_S = 20
+POLL_S = 0.06
+_STATUS = {"accepted": 202, "unchanged": 200, "rejected": 409}
+
+
+def make_handler(deps: Dependencies) -> Callable[[dict[str, Any], Any], dict[str, Any]]:
+    """Return the handler of the HTTP route `POST /commands` (payload format 2.0)."""
+    reader = CommandReader(deps.registry)
+
+    def handle(event: dict[str, Any], _context: Any) -> dict[str, Any]:
+        headers = {name.lower(): value for name, value in (event.get("headers") or {}).items()}
+        try:
+            request = reader.read(
+                _body(event),
+                idempotency_key=headers.get("idempotency-key"),
+                correlation_id=_correlation_id(headers),
+                traceparent=_traceparent(headers),
+            )
+            decision = deps.event_store.decide(request)
+        except BadCommand as bad:
+            return _told(Problem(BAD_COMMANDS[bad.code], bad.code, bad.detail, bad.errors))
+        except EventStoreError as error:
+            problem = problem_of(error)
+            if problem is None:
+                logger.exception("the log of an aggregate is corrupt")
+                raise
+            if isinstance(error, StoreUnavailable):
+                logger.warning("command not taken", reason=str(error))
+            return _told(problem)
+        return _reply(deps, request, decision, wait_s=_wait_s(headers))
+
+    return handle
+
+
+def take(deps: Dependencies, decision: Decision) -> None:
+    """Send a fresh commit on its fast lane; a duplicate's first commit went its way before."""
+    if not decision.duplicate:
+        deps.queues.hasten(
+            deps.settings.regions, decision.commit, within_s=deps.settings.lane_ms / 1000
+        )
+
+
+def _reply(
+    deps: Dependencies, request: CommandRequest, decision: Decision, *, wait_s: float
+) -> dict[str, Any]:
+    take(deps, decision)
+    commit = decision.commit
+    answer = _await_answer(deps, decision, wait_s) if wait_s else None
+    body: dict[str, Any] = {
+        "status": commit.outcome,
+        "aggregate_id": commit.aggregate_id,
+        "sequence": commit.sequence,
+        "commit": commit.commit_id,
+        "consistency_token": token_of(deps.keys, commit),
+        "region": deps.settings.region,
+        "duplicate": decision.duplicate,
+        "answer": orjson.loads(answer) if answer else None,
+    }
+    if commit.refusal is not None:
+        body |= commit.refusal
+    status = _STATUS[commit.outcome]
+    if answer and commit.outcome == "accepted":
+        body["status"], status = "answered", 200
+    logger.info(
+        "command decided",
+        outcome=commit.outcome,
+        commit=commit.commit_id,
+        correlation_id=request.correlation_id,
+        duplicate=decision.duplicate,
+        attempts=decision.attempts,
+    )
+    return {
+        "statusCode": status,
+        "headers": {
+            "Content-Type": "application/json",
+            "Antiphon-Attempts": str(decision.attempts),
+            "X-Correlation-Id": commit.correlation_id,
+        },
+        "body": orjson.dumps(body).decode(),
+    }
+
+
+def _await_answer(deps: Dependencies, decision: Decision, wait_s: float) -> str | None:
+    """Return the stored body of Event B once it is there, None if it does not come in time."""
+    commit = decision.commit
+    responses = deps.responses_of(commit.origin)
+    deadline_s = time.monotonic() + wait_s
+    while True:
+        try:
+            response = responses.get(commit.commit_id)
+        except StoreUnavailable:
+            return None
+        if response is not None and response.body is not None:
+            return response.body
+        if time.monotonic() >= deadline_s:
+            return None
+        time.sleep(POLL_S)
+
+
+def _body(event: Mapping[str, Any]) -> bytes:
+    body = event.get("body") or ""
+    if not event.get("isBase64Encoded"):
+        return str(body).encode("utf-8", "surrogatepass")
+    try:
+        return base64.b64decode(body, validate=True)
+    except (binascii.Error, ValueError) as error:
+        raise BadCommand("malformed", "the body is not base64") from error
+
+
+def _wait_s(headers: Mapping[str, str]) -> float:
+    """Return the seconds of `Prefer: wait=N`, at most 20; a preference that is none is ignored."""
+    for preference in headers.get("prefer", "").split(","):
+        name, _, value = preference.strip().partition("=")
+        if name.strip().lower() == "wait" and value.strip().isascii() and value.strip().isdigit():
+            return float(min(int(value.strip()[:4]), MAX_WAIT_S))
+    return 0.0
+
+
+def _correlation_id(headers: Mapping[str, str]) -> str:
+    """Return the caller's correlation id, or a new one; 128 visible characters at most."""
+    given = headers.get("x-correlation-id", "")
+    fits = 1 <= len(given) <= 128 and all("!" <= c <= "~" for c in given)  # noqa: PLR2004
+    return given if fits else secrets.token_hex(16)
+
+
+def _traceparent(headers: Mapping[str, str]) -> str | None:
+    """Return a well-formed W3C traceparent, None for anything else."""
+    parts = headers.get("traceparent", "").split("-")
+    lengths = [len(part) for part in parts]
+    hexadecimal = all(set(part) <= set("0123456789abcdef") for part in parts)
+    return "-".join(parts) if lengths == [2, 32, 16, 2] and hexadecimal else None
+
+
+def _told(problem: Problem) -> dict[str, Any]:
+    return {
+        "statusCode": problem.status,
+        "headers": {"Content-Type": CONTENT_TYPE, **problem.headers()},
+        "body": problem.body(),
+    }

@@ -1,0 +1,133 @@
+"""Everything that a function needs, built from its settings, each part when first asked for."""
+
+import time
+from datetime import UTC, datetime
+from functools import cached_property
+
+from domain.registry import REGISTRY
+from eventstore.decisions import Bounds, Clock, EventStore
+from eventstore.identity import Keys
+from eventstore.log import DynamoDBLog
+from handlers.bus import Bus
+from handlers.clients import Clients
+from handlers.queues import Queues
+from handlers.settings import Settings
+from projections.projector import Projector
+from projections.reading import Reader
+from projections.registry import PROJECTIONS
+from projections.responder import Responder
+from projections.responses import ResponseStore
+from projections.sweeper import Sweeper
+from projections.views import ViewStore
+
+
+class Dependencies:
+    """The parts of one region's installation, wired for one function."""
+
+    registry = REGISTRY
+    projections = PROJECTIONS
+
+    def __init__(self, settings: Settings, clients: Clients) -> None:
+        self.settings = settings
+        self._clients = clients
+        self.keys = Keys(settings.secret.get_secret_value().encode())
+
+    @cached_property
+    def log(self) -> DynamoDBLog:
+        client = self._clients.dynamodb(self.settings.region)
+        return DynamoDBLog(client, table=self.settings.events_table)
+
+    @cached_property
+    def event_store(self) -> EventStore:
+        return EventStore(
+            self.log,
+            keys=self.keys,
+            region=self.settings.region,
+            clock=Clock(now=now, elapsed_s=time.monotonic, pause=time.sleep),
+            bounds=Bounds(max_tries=self.settings.append_tries, total_s=self.settings.append_s),
+        )
+
+    @cached_property
+    def queues(self) -> Queues:
+        settings = self.settings
+        return Queues(
+            self._clients,
+            account=settings.account,
+            lane=settings.lane_queue,
+            acks=settings.acks_queue,
+        )
+
+    @cached_property
+    def projector(self) -> Projector:
+        region = self.settings.region
+        return Projector(
+            region=region,
+            log=self.log,
+            registry=self.registry,
+            projections=self.projections,
+            views=self.views_of(region),
+            responses=self.responses_of(region),
+            acknowledge=self.queues.acknowledge,
+            redeliver=lambda commits: self.queues.redeliver(region, commits),
+            now_ms=now_ms,
+        )
+
+    @cached_property
+    def responder(self) -> Responder:
+        region = self.settings.region
+        return Responder(
+            region=region,
+            required=frozenset(self.settings.regions),
+            log=self.log,
+            projections=self.projections,
+            views=self.views_of(region),
+            responses=self.responses_of(region),
+            keys=self.keys,
+            publish=Bus(self._clients.events(region), name=self.settings.bus),
+            now_ms=now_ms,
+        )
+
+    @cached_property
+    def sweeper(self) -> Sweeper:
+        return Sweeper(
+            responder=self.responder,
+            log=self.log,
+            projections=self.projections,
+            responses=self.responses_of(self.settings.region),
+            views_of=self.views_of,
+            ring=self.queues.ring,
+            now_ms=now_ms,
+        )
+
+    @cached_property
+    def reader(self) -> Reader:
+        return Reader(
+            log=self.log,
+            views=self.views_of(self.settings.region),
+            registry=self.registry,
+            keys=self.keys,
+            elapsed_s=time.monotonic,
+            pause=time.sleep,
+        )
+
+    def views_of(self, region: str) -> ViewStore:
+        """Return the views of any region: the sweeper reads those of all."""
+        client = self._clients.dynamodb(region)
+        return ViewStore(client, table=self.settings.views_table, keys=self.keys)
+
+    def responses_of(self, region: str) -> ResponseStore:
+        """Return the response items of any region: an answer's are where its command came in."""
+        client = self._clients.dynamodb(region)
+        return ResponseStore(client, table=self.settings.responses_table)
+
+
+def now() -> datetime:
+    """Return the wall clock, in UTC."""
+    return datetime.now(UTC)  # noqa: TID251 - the edge's clock, which everything within is given
+
+
+def now_ms() -> int:
+    """Return the wall clock in ms since 1970."""
+    return int(time.time() * 1000)
+
+

@@ -1,0 +1,96 @@
+"""HTTP for the functions behind the API: Powertools' resolver, problems instead of tracebacks.
+
+Powertools keeps the request that is being resolved on a class. On Lambda a function works on
+one request at a time; where one process serves many (the local regions), each thread must see
+its own, which `ConcurrentResolver` gives it.
+"""
+
+import threading
+from collections.abc import Mapping
+from typing import Any
+
+from aws_lambda_powertools import Logger
+from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response
+from aws_lambda_powertools.event_handler.exceptions import NotFoundError
+from aws_lambda_powertools.event_handler.openapi.exceptions import RequestValidationError
+from aws_lambda_powertools.utilities.data_classes import APIGatewayProxyEventV2
+
+from eventstore.errors import EventStoreError, StoreUnavailable
+from handlers.problems import CONTENT_TYPE, Problem, problem_of
+from projections.reading import NotCaughtUp
+
+logger = Logger(service="queries")
+
+
+class ConcurrentResolver(APIGatewayHttpResolver):
+    """A resolver whose current request belongs to the thread that resolves it."""
+
+    def __init__(self) -> None:
+        self._of_thread = threading.local()
+        super().__init__(enable_validation=True)
+
+    @property
+    def current_event(self) -> APIGatewayProxyEventV2:  # type: ignore[override]
+        event: APIGatewayProxyEventV2 = self._of_thread.event
+        return event
+
+    @property
+    def context(self) -> dict[str, Any]:  # type: ignore[override]
+        if not hasattr(self._of_thread, "context"):
+            self._of_thread.context = {}
+        context: dict[str, Any] = self._of_thread.context
+        return context
+
+    @context.setter
+    def context(self, value: dict[str, Any]) -> None:
+        self._of_thread.context = value
+
+    def resolve(self, event: Mapping[str, Any], context: Any) -> dict[str, Any]:
+        self._of_thread.event = APIGatewayProxyEventV2(dict(event))
+        return super().resolve(event, context)
+
+
+def new_resolver() -> ConcurrentResolver:
+    """Return a resolver that tells every error of ours as a problem with its code."""
+    app = ConcurrentResolver()
+
+    def not_valid(error: RequestValidationError) -> Response[str]:
+        told = [
+            {"field": ".".join(str(part) for part in one["loc"]), "message": str(one["msg"])}
+            for one in error.errors()
+        ]
+        return _response(Problem(422, "invalid", "the request is not valid", told))
+
+    def not_found(_error: NotFoundError) -> Response[str]:
+        return _response(Problem(404, "not_found", "there is nothing here; see /docs"))
+
+    def refused(error: EventStoreError | NotCaughtUp) -> Response[str]:
+        problem = problem_of(error)
+        if problem is None:
+            logger.exception("the log of an aggregate is corrupt")
+            raise error
+        if isinstance(error, StoreUnavailable):
+            logger.warning("query not answered", reason=str(error))
+        return _response(problem)
+
+    app.exception_handler(RequestValidationError)(not_valid)
+    app.not_found(not_found)
+    app.exception_handler([EventStoreError, NotCaughtUp, *EventStoreError.__subclasses__()])(refused)
+    return app
+
+
+def unknown(what: str) -> Response[str]:
+    """Return the problem for an id that nothing is known of."""
+    return _response(Problem(404, "not_found", f"there is no such {what}"))
+
+
+def problem(status: int, code: str, detail: str) -> Response[str]:
+    """Return a problem as a response."""
+    return _response(Problem(status, code, detail))
+
+
+def _response(told: Problem) -> Response[str]:
+    headers: dict[str, str | list[str]] = {**told.headers()}
+    return Response(told.status, CONTENT_TYPE, told.body(), headers=headers)
+
+

@@ -1,0 +1,84 @@
+"""The OpenAPI document of the whole API: the query routes as routed, `POST /commands` as read.
+
+Both halves come from the models that do the work, so the document cannot drift from them.
+"""
+
+from functools import cache
+from importlib import resources
+from typing import Any
+
+import orjson
+from aws_lambda_powertools.event_handler import APIGatewayHttpResolver
+from aws_lambda_powertools.event_handler.openapi.swagger_ui import generate_swagger_html
+
+from domain.registry import Registry
+from handlers.envelope import CommandReader
+
+TITLE = "Antiphon"
+VERSION = "1"
+_REF = "#/components/schemas/{model}"
+_SWAGGER = "aws_lambda_powertools.event_handler.openapi.swagger_ui"
+
+
+def document(app: APIGatewayHttpResolver, registry: Registry) -> dict[str, Any]:
+    """Return the document as JSON-able data."""
+    schema = app.get_openapi_schema(
+        title=TITLE, version=VERSION, description="Event A in, Event B out, in every region."
+    )
+    told: dict[str, Any] = orjson.loads(schema.model_dump_json(by_alias=True, exclude_none=True))
+    body = CommandReader(registry).adapter.json_schema(ref_template=_REF)
+    told.setdefault("components", {}).setdefault("schemas", {}).update(body.pop("$defs"))
+    told["paths"]["/commands"] = {"post": _post_commands(body)}
+    return told
+
+
+def _post_commands(body: dict[str, Any]) -> dict[str, Any]:
+    def header(name: str, description: str) -> dict[str, Any]:
+        return {
+            "name": name,
+            "in": "header",
+            "required": False,
+            "description": description,
+            "schema": {"type": "string"},
+        }
+
+    def response(description: str) -> dict[str, Any]:
+        return {"description": description}
+
+    return {
+        "summary": "Send a command (Event A)",
+        "operationId": "post_commands",
+        "tags": ["commands"],
+        "parameters": [
+            header("Idempotency-Key", "Names the command; without it, its content does"),
+            header("Prefer", "wait=N: hold the reply until Event B, at most 20 seconds"),
+            header("X-Correlation-Id", "Carried through to Event B"),
+            header("traceparent", "W3C trace context, carried through to Event B"),
+        ],
+        "requestBody": {"required": True, "content": {"application/json": {"schema": body}}},
+        "responses": {
+            "200": response("Answered within the wait, or there was nothing to do"),
+            "202": response("Accepted: in the log, to be answered"),
+            "400": response("`malformed`: not JSON"),
+            "409": response("`rejected` by the domain (recorded), or `conflict` (not recorded)"),
+            "413": response("`too_large`"),
+            "422": response("`invalid`, `key_reused` or `invalid_token`"),
+            "503": response("`unavailable`: send the same again"),
+        },
+    }
+
+
+def docs_page(told: dict[str, Any]) -> str:
+    """Return the page that shows a document; it needs no network."""
+    return generate_swagger_html(
+        orjson.dumps(told).decode().replace("</", "<\\/"),
+        _asset("swagger-ui-bundle.min.js"),
+        _asset("swagger-ui.min.css"),
+        "",
+        None,
+    )
+
+
+@cache
+def _asset(name: str) -> str:
+    return resources.files(_SWAGGER).joinpath(name).read_text(encoding="utf-8")

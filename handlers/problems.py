@@ -1,0 +1,78 @@
+"""Problem bodies (RFC 9457): every error that a caller can get, with its stable code."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+
+from eventstore.errors import (
+    Conflict,
+    DependencyNotReached,
+    EventStoreError,
+    ExpectationNotMet,
+    InvalidToken,
+    KeyReused,
+    StoreUnavailable,
+    TooLarge,
+)
+from projections.reading import NotCaughtUp
+
+RETRY_AFTER_S = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """What went wrong, for the caller: `code` is stable, `detail` is for people."""
+
+    status: int
+    code: str
+    detail: str
+    errors: Sequence[dict[str, str]] = ()
+
+    def body(self) -> str:
+        """Return the JSON of this problem."""
+        told: dict[str, Any] = {
+            "type": "about:blank",
+            "title": self.code.replace("_", " ").capitalize(),
+            "status": self.status,
+            "code": self.code,
+            "detail": self.detail,
+        }
+        if self.errors:
+            told["errors"] = list(self.errors)
+        return orjson.dumps(told).decode()
+
+    def headers(self) -> dict[str, str]:
+        """Return the headers besides the content type."""
+        again = self.status == _UNAVAILABLE or self.code == "dependency_not_reached"
+        return {"Retry-After": str(RETRY_AFTER_S)} if again else {}
+
+
+_UNAVAILABLE = 503
+CONTENT_TYPE = "application/problem+json"
+BAD_COMMANDS = {"malformed": 400, "too_large": 413, "invalid": 422}
+
+_PROBLEMS: dict[type[Exception], tuple[int, str]] = {
+    KeyReused: (422, "key_reused"),
+    InvalidToken: (422, "invalid_token"),
+    Conflict: (409, "conflict"),
+    ExpectationNotMet: (409, "conflict"),
+    DependencyNotReached: (409, "dependency_not_reached"),
+    TooLarge: (413, "too_large"),
+    StoreUnavailable: (_UNAVAILABLE, "unavailable"),
+    NotCaughtUp: (_UNAVAILABLE, "not_caught_up"),
+}
+
+
+def problem_of(error: EventStoreError | NotCaughtUp) -> Problem | None:
+    """Return the problem to tell a caller, None if the error is not the caller's affair."""
+    known = _PROBLEMS.get(type(error))
+    if known is None:
+        return None
+    status, code = known
+    if code == "unavailable":
+        # What failed inside is for the log; the caller needs to know what to do.
+        told = "the outcome may be unknown; sending the same command again is always safe"
+        return Problem(status, code, told)
+    return Problem(status, code, str(error))

@@ -1,0 +1,92 @@
+"""Sending between regions by SQS: acknowledgements to an origin, commits to a projector.
+
+A queue's URL is composed, not asked for, so that a region that is cut off can be named.
+Sends to several regions run side by side, each bounded by the client's time-outs.
+"""
+
+import threading
+from collections.abc import Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from typing import Any
+
+from eventstore.aws_errors import passing_errors_translated
+from eventstore.commits import Commit
+from eventstore.errors import StoreUnavailable
+from handlers.clients import Clients
+from projections.lane import lane_messages
+
+_THREADS = 24
+# A region that does not answer may hold this many of the threads, no more.
+_IN_FLIGHT_A_REGION = 6
+_REDELIVER_AFTER_S = 5
+
+
+class Queues:
+    """Sends to the queues of every region. Safe to share between threads."""
+
+    def __init__(self, clients: Clients, *, account: str, lane: str, acks: str) -> None:
+        self._clients = clients
+        self._account = account
+        self._lane = lane
+        self._acks = acks
+        self._pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="queues")
+        self._places: dict[str, threading.BoundedSemaphore] = {}
+
+    def send(self, region: str, queue: str, body: str, **more: Any) -> None:
+        """Send one message; raise StoreUnavailable if the region does not take it now."""
+        url = f"https://sqs.{region}.amazonaws.com/{self._account}/{queue}"
+        with passing_errors_translated(f"send to {queue} in {region}"):
+            self._clients.sqs(region).send_message(QueueUrl=url, MessageBody=body, **more)
+
+    def acknowledge(self, bodies: Mapping[str, Sequence[str]]) -> frozenset[str]:
+        """Send acknowledgements to their origins; return the origins that did not get all."""
+        sending: dict[Future[None], str] = {
+            self._pool.submit(self.send, origin, self._acks, body): origin
+            for origin, messages in bodies.items()
+            for body in messages
+        }
+        wait(sending)
+        return frozenset(sending[future] for future in sending if _was_unavailable(future))
+
+    def ring(self, region: str, commit: Commit) -> None:
+        """Send a commit to the projector of a region that has not applied it."""
+        for body in lane_messages([commit]):
+            self.send(region, self._lane, body)
+
+    def redeliver(self, region: str, commits: Sequence[Commit]) -> None:
+        """Have commits delivered to the region's projector again, 5 s from now."""
+        for body in lane_messages(commits):
+            self.send(region, self._lane, body, DelaySeconds=_REDELIVER_AFTER_S)
+
+    def hasten(self, regions: Sequence[str], commit: Commit, *, within_s: float) -> None:
+        """Send a fresh commit to the projectors of all regions, as far as time allows.
+
+        Never fails: the stream brings the commit anyway. Waits, since a Lambda function is
+        frozen once it has answered, and what it has not sent by then stays unsent.
+        """
+        bodies = lane_messages([commit])
+        sending = [
+            self._pool.submit(self._hasten_one, region, body)
+            for region in regions
+            for body in bodies
+        ]
+        wait(sending, timeout=within_s)
+
+    def _hasten_one(self, region: str, body: str) -> None:
+        place = self._places.setdefault(region, threading.BoundedSemaphore(_IN_FLIGHT_A_REGION))
+        if not place.acquire(blocking=False):
+            return
+        try:
+            self.send(region, self._lane, body)
+        except StoreUnavailable:
+            return
+        finally:
+            place.release()
+
+
+def _was_unavailable(future: Future[None]) -> bool:
+    """Say whether a send failed for a passing reason; any other failure is raised."""
+    error = future.exception()
+    if error is not None and not isinstance(error, StoreUnavailable):
+        raise error
+    return error is not None

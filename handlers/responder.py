@@ -1,0 +1,36 @@
+"""Batches from the acknowledgement queue, to the responder."""
+
+from collections.abc import Callable
+from typing import Any
+
+from aws_lambda_powertools import Logger
+
+from handlers.dependencies import Dependencies
+from projections.acknowledgements import AckMessage, MalformedMessage, read_message
+
+logger = Logger(service="responder")
+
+
+def make_handler(deps: Dependencies) -> Callable[[dict[str, Any], Any], dict[str, Any]]:
+    """Return the handler of the queue's batches; it reports the messages to deliver again."""
+
+    def handle(event: dict[str, Any], _context: Any) -> dict[str, Any]:
+        messages: dict[str, AckMessage] = {}
+        failed: list[str] = []
+        for record in event["Records"]:
+            try:
+                messages[record["messageId"]] = read_message(record["body"])
+            except MalformedMessage as error:
+                logger.exception("message cannot be read", reason=str(error))
+                failed.append(record["messageId"])
+        unanswered = deps.responder.hear(messages.values())
+        if unanswered:
+            logger.warning("answers to come again", commits=len(unanswered))
+        failed += [
+            message_id
+            for message_id, message in messages.items()
+            if any(ack.commit in unanswered for ack in message.acks)
+        ]
+        return {"batchItemFailures": [{"itemIdentifier": one} for one in failed]}
+
+    return handle

@@ -1,0 +1,27 @@
+"""The schedule's call, once a minute: one sweep over overdue answers."""
+
+from collections.abc import Callable
+from typing import Any
+
+from aws_lambda_powertools import Logger
+
+from handlers.dependencies import Dependencies
+
+logger = Logger(service="sweeper")
+
+
+def make_handler(deps: Dependencies) -> Callable[[dict[str, Any], Any], dict[str, Any]]:
+    """Return the handler of the schedule; its result says what the sweep did."""
+
+    def handle(_event: dict[str, Any], _context: Any) -> dict[str, Any]:
+        swept = deps.sweeper.sweep()
+        told = {
+            "looked_at": swept.looked_at,
+            "answered": swept.answered,
+            "lagging": dict(swept.lagging),
+        }
+        if swept.looked_at:
+            logger.warning("overdue answers", **told)
+        return told
+
+    return handle

@@ -1,0 +1,94 @@
+"""Event B: the confirmation of a command, built from a view that has applied its commit.
+
+The id and the body depend only on the commit and the view, never on who builds them or how
+often. The body is built once, stored, and published as stored.
+"""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+import orjson
+
+from eventstore.commits import EPOCH_SPAN, Commit
+from eventstore.consistency import token_of
+from eventstore.identity import Keys
+from projections.views import View
+
+SOURCE = "antiphon"
+DETAIL_TYPES = {
+    "accepted": "CommandAnswered",
+    "rejected": "CommandRejected",
+    "unchanged": "CommandUnchanged",
+}
+
+
+def iso(at_ms: int) -> str:
+    """Return milliseconds since 1970 as an ISO 8601 time in UTC."""
+    at = datetime.fromtimestamp(at_ms / 1000, tz=UTC)
+    return at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def build_answer(
+    commit: Commit,
+    view: View,
+    *,
+    keys: Keys,
+    applied_at_ms: Mapping[str, int],
+    answered_at_ms: int,
+) -> str:
+    """Return the body of Event B as JSON.
+
+    Args:
+        commit: the decided command.
+        view: the aggregate's view, read consistently in the answering region.
+        keys: the installation's keys.
+        applied_at_ms: when each required region had applied the commit.
+        answered_at_ms: now.
+
+    """
+    # The rule of the house: never an Event B from a state older than Event A.
+    assert view.applied >= commit.last_position, "an answer from a stale view"
+    detail: dict[str, Any] = {
+        "answer_id": keys.answer_id(
+            token=commit.token, position=commit.position, outcome=commit.outcome
+        ),
+        "outcome": commit.outcome,
+        "command": {
+            "type": commit.command.type,
+            "command_id": commit.command.command_id,
+            "producer": commit.command.producer,
+            "commit": commit.commit_id,
+        },
+        "aggregate_id": commit.aggregate_id,
+        "sequence": commit.sequence,
+        "events": told_events(commit),
+        "state": view.document,
+        "as_of_sequence": view.applied % EPOCH_SPAN,
+        "regions": {region: iso(at) for region, at in sorted(applied_at_ms.items())},
+        "drained": [],
+        "origin": commit.origin,
+        "consistency_token": token_of(keys, commit),
+        "correlation_id": commit.correlation_id,
+        "traceparent": commit.traceparent,
+        "recorded_at": iso(commit.recorded_at_ms),
+        "answered_at": iso(answered_at_ms),
+    }
+    if commit.refusal is not None:
+        detail["reason"] = commit.refusal["reason"]
+    return orjson.dumps(detail).decode()
+
+
+def told_events(commit: Commit) -> list[dict[str, Any]]:
+    """Return a commit's events as answers and timelines tell them; none for a no-op."""
+    if commit.outcome == "unchanged":
+        return []
+    first = commit.position % EPOCH_SPAN
+    return [
+        {
+            "sequence": first + offset,
+            "type": event.topic.rpartition(".")[2],
+            "data": orjson.loads(event.data),
+        }
+        for offset, event in enumerate(commit.events)
+    ]

@@ -1,0 +1,106 @@
+"""Read one aggregate's view at the consistency that the reader asks for.
+
+- `eventual`: what this region has applied.
+- `at_least` a token: at or after the commit that the token names; waits, bounded.
+- `strong`: as of the log's head. The rest of the log is folded onto the view by the
+  projection's own `apply`, so a lagging region answers late to nobody.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from domain.registry import Registry
+from eventstore.commits import EPOCH_SPAN
+from eventstore.consistency import ConsistencyToken, token_at
+from eventstore.folding import domain_events
+from eventstore.identity import Keys
+from eventstore.log import CommitLog
+from projections.projection import Change, Document, Projection
+from projections.views import View, ViewStore
+
+POLL_S = 0.05
+
+
+class NotCaughtUp(Exception):
+    """The region has not applied what the token names within the time given."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reading:
+    """A document as a reader gets it; None if nothing is known of the aggregate."""
+
+    document: Document | None
+    applied_sequence: int
+    consistency_token: str | None
+    stale: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reader:
+    """Reads in one region. `elapsed_s` is monotonic, `pause` waits seconds."""
+
+    log: CommitLog
+    views: ViewStore
+    registry: Registry
+    keys: Keys
+    elapsed_s: Callable[[], float]
+    pause: Callable[[float], None]
+
+    def eventual(self, projection: Projection, aggregate_id: str) -> Reading:
+        """Return what this region has applied, however old."""
+        view = self.views.read(projection, aggregate_id, consistent=False)
+        return self._reading(aggregate_id, view)
+
+    def at_least(
+        self,
+        projection: Projection,
+        aggregate_id: str,
+        *,
+        token: ConsistencyToken,
+        wait_s: float,
+        stale_on_timeout: bool,
+    ) -> Reading:
+        """Return a view that has applied the token's commit, waiting for it up to `wait_s`.
+
+        Raises:
+            NotCaughtUp: it has not, and the reader did not ask for a stale answer then.
+
+        """
+        deadline_s = self.elapsed_s() + wait_s
+        while True:
+            view = self.views.read(projection, aggregate_id, consistent=True)
+            if view.applied >= token.last_position:
+                return self._reading(aggregate_id, view)
+            if self.elapsed_s() >= deadline_s:
+                break
+            self.pause(POLL_S)
+        if stale_on_timeout:
+            return self._reading(aggregate_id, view, stale=True)
+        sequence = view.applied % EPOCH_SPAN
+        raise NotCaughtUp(f"this region has applied sequence {sequence}, not {token.sequence} yet")
+
+    def strong(self, projection: Projection, aggregate_id: str) -> Reading:
+        """Return the view as of the log's head, read across regions."""
+        view = self.views.read(projection, aggregate_id, consistent=True)
+        aggregate = self.registry.aggregate_by_tag(aggregate_id.partition(".")[0])
+        for commit in self.log.read(aggregate_id, after=view.applied, consistent=True):
+            change = Change(commit, domain_events(aggregate, commit))
+            document = projection.apply(view.document, change)
+            view = View(commit.last_position, commit.position, document)
+        return self._reading(aggregate_id, view)
+
+    def _reading(self, aggregate_id: str, view: View, *, stale: bool = False) -> Reading:
+        token = None
+        if view.applied:
+            token = token_at(
+                self.keys,
+                aggregate_id=aggregate_id,
+                position=view.commit,
+                last_position=view.applied,
+            )
+        return Reading(
+            document=view.document,
+            applied_sequence=view.applied % EPOCH_SPAN,
+            consistency_token=token,
+            stale=stale,
+        )

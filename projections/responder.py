@@ -1,0 +1,138 @@
+"""Answer a commit once every required region has applied it.
+
+The proof is gathered in the response item; the state is read from this region's own view,
+consistently, and only a view that has applied the commit is answered from. Crashing anywhere
+and starting again publishes the same body under the same id.
+"""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import orjson
+
+from eventstore.commits import Commit, parse_commit_id
+from eventstore.errors import StoreUnavailable
+from eventstore.identity import Keys
+from eventstore.log import CommitLog
+from projections.acknowledgements import AckMessage
+from projections.answers import DETAIL_TYPES, build_answer
+from projections.projection import Projection
+from projections.responses import DUE_AFTER_MS, KEEP_S, Response, ResponseStore
+from projections.views import ViewStore
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """One Event B to publish, exactly as stored."""
+
+    commit_id: str
+    detail_type: str
+    body: str
+
+
+class Publisher(Protocol):
+    """Publishes answers on the region's bus (EventBridge, or a list in a test)."""
+
+    def __call__(self, answers: Sequence[Answer]) -> frozenset[str]:
+        """Return the commit ids that were published; the others are still to do."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Responder:
+    """The responder of the region where the commands came in."""
+
+    region: str
+    required: frozenset[str]
+    log: CommitLog
+    projections: Sequence[Projection]
+    views: ViewStore
+    responses: ResponseStore
+    keys: Keys
+    publish: Publisher
+    now_ms: Callable[[], int]
+
+    def hear(self, messages: Iterable[AckMessage]) -> frozenset[str]:
+        """Gather acknowledgements and answer what they complete.
+
+        Returns:
+            Commits that could not be dealt with: their acknowledgements must come again.
+
+        """
+        heard: dict[str, dict[str, int]] = defaultdict(dict)
+        oldest_ms = self.now_ms() - KEEP_S * 1000
+        for message in messages:
+            for ack in message.acks:
+                # Older than a response item lives: its answer may be long gone, not missing.
+                if ack.recorded_at_ms >= oldest_ms and message.region in self.required:
+                    heard[ack.commit][message.region] = message.applied_at_ms
+        failed: set[str] = set()
+        gathered: list[Response] = []
+        for commit_id, applied_at_ms in heard.items():
+            try:
+                due_ms = self.now_ms() + DUE_AFTER_MS
+                response = self.responses.gather(commit_id, applied_at_ms, due_ms=due_ms)
+            except StoreUnavailable:
+                failed.add(commit_id)
+            else:
+                gathered += [response] if response else []
+        return frozenset(failed) | self.answer(gathered)
+
+    def answer(self, responses: Iterable[Response]) -> frozenset[str]:
+        """Answer the commits that every required region has acknowledged.
+
+        Returns:
+            The complete ones that are still unanswered, because something was unavailable.
+
+        """
+        answers: list[Answer] = []
+        failed: set[str] = set()
+        for response in responses:
+            if response.lacks(self.required):
+                continue
+            try:
+                answers += self._answers_to(response)
+            except StoreUnavailable:
+                failed.add(response.commit_id)
+        published = self.publish(answers) if answers else frozenset()
+        for commit_id in published:
+            self.responses.mark_published(commit_id, at_ms=self.now_ms())
+        return frozenset(failed) | {a.commit_id for a in answers if a.commit_id not in published}
+
+    def _answers_to(self, response: Response) -> list[Answer]:
+        """Return the stored answer, building it first if there is none; empty if published."""
+        body = response.body
+        if body is None:
+            stored = self.responses.store_body(response.commit_id, self._build(response))
+            if stored is None:
+                return []
+            body = stored.body
+        assert body is not None
+        outcome = orjson.loads(body)["outcome"]
+        return [Answer(response.commit_id, DETAIL_TYPES[outcome], body)]
+
+    def _build(self, response: Response) -> str:
+        commit = self._commit(response.commit_id)
+        shown = next(p for p in self.projections if p.shows_state and p.covers(commit.aggregate_id))
+        view = self.views.read(shown, commit.aggregate_id, consistent=True)
+        if view.applied < commit.last_position:
+            # An acknowledgement is a hint; the view is the proof, and it says: not yet.
+            raise StoreUnavailable(f"the view of {commit.commit_id} has not applied it yet")
+        return build_answer(
+            commit,
+            view,
+            keys=self.keys,
+            applied_at_ms={r: response.applied_at_ms[r] for r in self.required},
+            answered_at_ms=self.now_ms(),
+        )
+
+    def _commit(self, commit_id: str) -> Commit:
+        place = parse_commit_id(commit_id)
+        if place is None:
+            raise ValueError(f"{commit_id!r} is no commit id")
+        commit = self.log.get(*place, consistent=False) or self.log.get(*place, consistent=True)
+        if commit is None:
+            raise StoreUnavailable(f"{commit_id} is not in the log")
+        return commit

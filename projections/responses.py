@@ -1,0 +1,171 @@
+"""Response items: what is known of the answer to a commit, in its region of origin.
+
+An item gathers the regions that have applied the commit, then the one body of Event B, then
+that it was published. While it is not published it stands in a sparse index that the sweeper
+reads. Every write is safe to repeat and to lose; a published item never opens again.
+"""
+
+import zlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from botocore.exceptions import ClientError
+
+from eventstore.aws_errors import error_code, passing_errors_translated
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+    from mypy_boto3_dynamodb.type_defs import QueryInputTypeDef
+
+_ACK = "ack#"
+_SHARDS = 8
+_HOUR_S = 3600
+# Longer than any redelivery can be late (stream 24 h, acknowledgement queue 24 h): an item
+# that has expired is never opened again by a straggler.
+KEEP_S = 7 * 24 * _HOUR_S
+DUE_AFTER_MS = 5_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Response:
+    """The answer to one commit, as far as it is known. Times in ms since 1970."""
+
+    commit_id: str
+    applied_at_ms: Mapping[str, int]
+    body: str | None
+    published_at_ms: int | None
+
+    def lacks(self, required: frozenset[str]) -> frozenset[str]:
+        """Return the required regions that have not acknowledged yet."""
+        return required - self.applied_at_ms.keys()
+
+
+class ResponseStore:
+    """The response items of one region (the client's)."""
+
+    def __init__(self, client: "DynamoDBClient", *, table: str) -> None:
+        self._client = client
+        self._table = table
+
+    def get(self, commit_id: str, *, consistent: bool = True) -> Response | None:
+        """Return what is known of the answer, None if the commit is not of this region."""
+        with passing_errors_translated("read a response"):
+            found = self._client.get_item(
+                TableName=self._table, Key={"c": {"S": commit_id}}, ConsistentRead=consistent
+            )
+        return _response(found["Item"]) if "Item" in found else None
+
+    def gather(
+        self, commit_id: str, applied_at_ms: Mapping[str, int], *, due_ms: int
+    ) -> Response | None:
+        """Open the item, or add acknowledgements to it; the first time of a region stays.
+
+        Returns:
+            The item as it is now; None if it is published, which nothing changes any more.
+
+        """
+        names = {f"#a{n}": f"{_ACK}{region}" for n, region in enumerate(applied_at_ms)}
+        values: dict[str, Any] = {
+            f":a{n}": {"N": str(at_ms)} for n, at_ms in enumerate(applied_at_ms.values())
+        }
+        values |= {":pending": {"S": _shard(commit_id)}, ":due": {"N": str(due_ms)}}
+        sets = [f"{name} = if_not_exists({name}, :{name[1:]})" for name in names]
+        sets += ["pending = if_not_exists(pending, :pending)", "due = if_not_exists(due, :due)"]
+        request: dict[str, Any] = {
+            "UpdateExpression": "SET " + ", ".join(sets),
+            "ConditionExpression": "attribute_not_exists(published)",
+            "ExpressionAttributeValues": values,
+        }
+        if names:
+            request["ExpressionAttributeNames"] = names
+        return self._update(commit_id, request)
+
+    def store_body(self, commit_id: str, body: str) -> Response | None:
+        """Store the body of Event B if there is none, and return the item with the one stored.
+
+        Whoever comes second publishes what the first has stored: one id, one body.
+        """
+        return self._update(
+            commit_id,
+            {
+                "UpdateExpression": "SET body = if_not_exists(body, :body)",
+                "ConditionExpression": "attribute_not_exists(published)",
+                "ExpressionAttributeValues": {":body": {"S": body}},
+            },
+        )
+
+    def mark_published(self, commit_id: str, *, at_ms: int) -> None:
+        """Take the item out of the pending index; from now on it may expire."""
+        expires = at_ms // 1000 + KEEP_S
+        self._update(
+            commit_id,
+            {
+                "UpdateExpression": "SET published = :at, expires = :expires REMOVE pending, due",
+                "ConditionExpression": "attribute_exists(body)",
+                "ExpressionAttributeValues": {
+                    ":at": {"N": str(at_ms)},
+                    ":expires": {"N": str(expires)},
+                },
+            },
+        )
+
+    def postpone(self, commit_id: str, *, due_ms: int) -> None:
+        """Let the sweeper look again at `due_ms`."""
+        self._update(
+            commit_id,
+            {
+                "UpdateExpression": "SET due = :due",
+                "ConditionExpression": "attribute_exists(pending)",
+                "ExpressionAttributeValues": {":due": {"N": str(due_ms)}},
+            },
+        )
+
+    def overdue(self, *, now_ms: int, limit: int) -> Iterator[str]:
+        """Yield ids of at most `limit` commits that should have been answered by now."""
+        for shard in range(_SHARDS):
+            query: QueryInputTypeDef = {
+                "TableName": self._table,
+                "IndexName": "pending",
+                "KeyConditionExpression": "pending = :shard AND due <= :now",
+                "ExpressionAttributeValues": {
+                    ":shard": {"S": str(shard)},
+                    ":now": {"N": str(now_ms)},
+                },
+                "Limit": max(1, limit // _SHARDS),
+            }
+            with passing_errors_translated("read pending answers"):
+                page = self._client.query(**query)
+            yield from (item["c"]["S"] for item in page["Items"])
+
+    def _update(self, commit_id: str, request: dict[str, Any]) -> Response | None:
+        try:
+            with passing_errors_translated("write a response"):
+                updated = self._client.update_item(
+                    TableName=self._table,
+                    Key={"c": {"S": commit_id}},
+                    ReturnValues="ALL_NEW",
+                    **request,
+                )
+        except ClientError as error:
+            if error_code(error) != "ConditionalCheckFailedException":
+                raise
+            return None
+        return _response(updated["Attributes"])
+
+
+def _shard(commit_id: str) -> str:
+    return str(zlib.crc32(commit_id.encode()) % _SHARDS)
+
+
+def _response(item: Mapping[str, Any]) -> Response:
+    return Response(
+        commit_id=item["c"]["S"],
+        applied_at_ms={
+            name.removeprefix(_ACK): int(value["N"])
+            for name, value in item.items()
+            if name.startswith(_ACK)
+        },
+        body=item["body"]["S"] if "body" in item else None,
+        published_at_ms=int(item["published"]["N"]) if "published" in item else None,
+    )

@@ -1,0 +1,219 @@
+"""The items of the read models in one region's table, each with the sequence it stands at.
+
+A view moves only from exactly the applied position its writer has read: one conditional put
+for a single item, one transaction where rows go with it. So the items and the applied
+position can never disagree, and two projectors cannot both apply a commit.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import orjson
+from botocore.exceptions import ClientError
+
+from eventstore.aws_errors import error_code, passing_errors_translated
+from eventstore.errors import StoreUnavailable
+from eventstore.identity import Keys
+from projections.projection import Document, Projection
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+    from mypy_boto3_dynamodb.type_defs import QueryInputTypeDef, TransactWriteItemTypeDef
+
+HEAD = "head"
+# DynamoDB's own bounds: keys of one BatchGetItem, items of one transaction.
+_BATCH_KEYS = 100
+_BATCH_TRIES = 5
+MAX_ROWS_A_WRITE = 99
+
+_LOST_RACES = frozenset({"ConditionalCheckFailed", "TransactionConflict"})
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """A document as of `applied`, the last position in it; `commit` is that commit's own.
+
+    Both are 0 before the first commit.
+    """
+
+    applied: int = 0
+    commit: int = 0
+    document: Document | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Some documents of a list, and the key to go on from, None at the end."""
+
+    documents: list[Document]
+    following: dict[str, Any] | None
+
+
+class ViewStore:
+    """Reads and writes the views of one region (the client's)."""
+
+    def __init__(self, client: "DynamoDBClient", *, table: str, keys: Keys) -> None:
+        self._client = client
+        self._table = table
+        self._keys = keys
+
+    def read(self, projection: Projection, aggregate_id: str, *, consistent: bool) -> View:
+        """Return the view of one aggregate, as this region has applied it."""
+        key = {"k": {"S": projection.key(aggregate_id)}, "s": {"S": HEAD}}
+        with passing_errors_translated("read a view"):
+            found = self._client.get_item(
+                TableName=self._table, Key=key, ConsistentRead=consistent
+            )
+        return _view(found.get("Item", {}))
+
+    def read_many(
+        self, wanted: Iterable[tuple[Projection, str]]
+    ) -> dict[tuple[str, str], View]:
+        """Return views by (projection name, aggregate id), each read consistently."""
+        places = {projection.key(a): (projection.name, a) for projection, a in wanted}
+        views = dict.fromkeys(places.values(), View())
+        keys = [{"k": {"S": key}, "s": {"S": HEAD}} for key in places]
+        for start in range(0, len(keys), _BATCH_KEYS):
+            for item in self._batch_get(keys[start : start + _BATCH_KEYS]):
+                views[places[item["k"]["S"]]] = _view(item)
+        return views
+
+    def _batch_get(self, keys: Sequence[Any]) -> list[dict[str, Any]]:
+        items: list[dict[str, Any]] = []
+        for _ in range(_BATCH_TRIES):
+            with passing_errors_translated("read views"):
+                answer = self._client.batch_get_item(
+                    RequestItems={self._table: {"Keys": keys, "ConsistentRead": True}}
+                )
+            items += answer["Responses"].get(self._table, [])
+            left = answer.get("UnprocessedKeys", {}).get(self._table)
+            if not left:
+                return items
+            keys = left["Keys"]
+        raise StoreUnavailable(f"could not read views: {len(keys)} were left unread, throttled")
+
+    def write(
+        self,
+        projection: Projection,
+        aggregate_id: str,
+        *,
+        before: int,
+        view: View,
+        rows: Mapping[int, Document],
+    ) -> bool:
+        """Move a view from the applied position `before` to `view`, with its rows.
+
+        Returns:
+            False if the view no longer stands at `before`, or another writer is at it:
+            nothing was written, read it again.
+
+        """
+        assert len(rows) <= MAX_ROWS_A_WRITE
+        key = projection.key(aggregate_id)
+        put: dict[str, Any] = {
+            "TableName": self._table,
+            "Item": self._head_item(projection, key, view),
+            # Apply-if-next: the view stands exactly where the writer has folded from.
+            "ConditionExpression": "n = :before" if before else "attribute_not_exists(k)",
+        }
+        if before:
+            put["ExpressionAttributeValues"] = {":before": {"N": str(before)}}
+        try:
+            with passing_errors_translated("write a view"):
+                if rows:
+                    self._client.transact_write_items(
+                        TransactItems=[{"Put": put}, *self._row_puts(key, rows)]  # type: ignore[list-item]
+                    )
+                else:
+                    self._client.put_item(**put)
+        except ClientError as error:
+            if _lost_race(error):
+                return False
+            raise
+        return True
+
+    def _head_item(self, projection: Projection, key: str, view: View) -> dict[str, Any]:
+        item: dict[str, Any] = {
+            "k": {"S": key},
+            "s": {"S": HEAD},
+            "n": {"N": str(view.applied)},
+            "f": {"N": str(view.commit)},
+        }
+        if view.document is not None:
+            item["d"] = {"S": orjson.dumps(view.document).decode()}
+            for attribute, value in projection.list_keys(view.document, self._keys).items():
+                item[attribute] = {"S": f"{projection.name}#{projection.version}#{value}"}
+        return item
+
+    def _row_puts(
+        self, key: str, rows: Mapping[int, Document]
+    ) -> list["TransactWriteItemTypeDef"]:
+        return [
+            {
+                "Put": {
+                    "TableName": self._table,
+                    "Item": {
+                        "k": {"S": key},
+                        "s": {"S": f"{position:020d}"},
+                        "d": {"S": orjson.dumps(row).decode()},
+                    },
+                }
+            }
+            for position, row in rows.items()
+        ]
+
+    def rows(
+        self, projection: Projection, aggregate_id: str, *, limit: int, start: Any = None
+    ) -> Page:
+        """Return an aggregate's rows, newest first, as this region has applied them."""
+        query: QueryInputTypeDef = {
+            "TableName": self._table,
+            # Digits sort before letters, so this leaves the head out.
+            "KeyConditionExpression": "k = :k AND s < :head",
+            "ExpressionAttributeValues": {
+                ":k": {"S": projection.key(aggregate_id)},
+                ":head": {"S": HEAD},
+            },
+            "ScanIndexForward": False,
+            "Limit": limit,
+        }
+        return self._page(query, start)
+
+    def listed(
+        self, projection: Projection, *, index: str, value: str, limit: int, start: Any = None
+    ) -> Page:
+        """Return the documents under one list key, by aggregate id. Eventually consistent."""
+        query: QueryInputTypeDef = {
+            "TableName": self._table,
+            "IndexName": f"by-{index}",
+            "KeyConditionExpression": "#l = :l",
+            "ExpressionAttributeNames": {"#l": index},
+            "ExpressionAttributeValues": {
+                ":l": {"S": f"{projection.name}#{projection.version}#{value}"}
+            },
+            "Limit": limit,
+        }
+        return self._page(query, start)
+
+    def _page(self, query: "QueryInputTypeDef", start: Any) -> Page:
+        if start is not None:
+            query["ExclusiveStartKey"] = start
+        with passing_errors_translated("read a list"):
+            answer = self._client.query(**query)
+        documents = [orjson.loads(item["d"]["S"]) for item in answer["Items"]]
+        return Page(documents, answer.get("LastEvaluatedKey"))
+
+
+def _view(item: Mapping[str, Any]) -> View:
+    if not item:
+        return View()
+    document = orjson.loads(item["d"]["S"]) if "d" in item else None
+    return View(int(item["n"]["N"]), int(item["f"]["N"]), document)
+
+
+def _lost_race(error: ClientError) -> bool:
+    if error_code(error) == "TransactionCanceledException":
+        reasons: list[dict[str, str]] = error.response.get("CancellationReasons", [])
+        return any(reason.get("Code") in _LOST_RACES for reason in reasons)
+    return error_code(error) in {"ConditionalCheckFailedException", "TransactionConflictException"}
