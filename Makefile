@@ -1,0 +1,50 @@
+# Two commands matter: `make run` and `make test`. Both set up what they need.
+.PHONY: help setup run test check format clean
+.DEFAULT_GOAL := help
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+# Installs the locked packages; several times faster than pip at it.
+UV := uv==0.13.9
+STAMP := $(VENV)/.ready
+
+help:
+	@echo 'make run     three regions on this machine, a feed of commands, a verdict (ARGS=--exit ends by itself)'
+	@echo 'make test    the whole test suite'
+	@echo 'make check   what CI runs: format, lint, types, import rules, templates, tests'
+	@echo 'make setup   only install; the command line is then $(BIN)/antiphon'
+	@echo 'make format  put the code into its format'
+
+setup: $(STAMP)
+
+$(STAMP): requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo 'Antiphon needs Python 3.11 or newer; name one: make PYTHON=python3.12 ...'; exit 1; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@echo 'Installing into $(VENV) ...'
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check $(UV)
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements.lock
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --editable .
+	@touch $(STAMP)
+
+run: $(STAMP)
+	@$(BIN)/antiphon run $(ARGS)
+
+test: $(STAMP)
+	$(BIN)/pytest $(ARGS)
+
+check: $(STAMP)
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/cfn-lint infra/sam/*.yaml
+	$(MAKE) --no-print-directory test
+
+format: $(STAMP)
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+clean:
+	rm -rf $(VENV) build .mypy_cache .ruff_cache .pytest_cache .hypothesis *.egg-info

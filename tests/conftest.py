@@ -1,0 +1,57 @@
+"""What several packages' tests share: a real engine, and time that a test controls."""
+
+import socket
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+from botocore.config import Config
+
+from infra.local.engines import start_engine, wait_until_ready
+from infra.local.lifeline import Lifeline
+from infra.local.ports import take_any_port
+
+REGION = "us-east-1"
+
+
+@dataclass(frozen=True)
+class RealEngine:
+    """An AWS engine on this machine, with clients that retry nothing."""
+
+    url: str
+
+    def client(self, service: str, region: str = REGION) -> Any:
+        return boto3.client(  # noqa: TID251 - the tests' own edge
+            service,
+            region_name=region,
+            endpoint_url=self.url,
+            aws_access_key_id="test",
+            aws_secret_access_key="test",
+            config=Config(retries={"total_max_attempts": 1}, max_pool_connections=40),
+        )
+
+
+@pytest.fixture(scope="session")
+def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealEngine]:
+    """One engine for the whole run; tests make tables of their own."""
+    directory: Path = tmp_path_factory.mktemp("engine")
+    listener: socket.socket = take_any_port()
+    lifeline = Lifeline()
+    started = start_engine(
+        name="tests",
+        region=REGION,
+        listener=listener,
+        functions={},
+        lifeline=lifeline,
+        run_directory=directory,
+        log_directory=directory,
+    )
+    try:
+        wait_until_ready(started.child, f"{started.url}/_ministack/health")
+        yield RealEngine(started.url)
+    finally:
+        lifeline.cut()
+        started.child.wait_or_kill()
