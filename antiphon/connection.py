@@ -13,6 +13,7 @@ from boto3.session import Session
 from botocore.config import Config
 from mypy_boto3_dynamodb import DynamoDBClient
 from mypy_boto3_events import EventBridgeClient
+from mypy_boto3_lambda import LambdaClient
 from mypy_boto3_sqs import SQSClient
 from pydantic import BaseModel, ValidationError
 
@@ -201,6 +202,10 @@ class Connection:
     def events(self, region: str) -> EventBridgeClient:
         """Make a client of a region's event bus."""
         return self._session().client("events", **self._settings(region))
+
+    def functions(self, region: str) -> LambdaClient:
+        """Make a client of a region's functions."""
+        return self._session().client("lambda", **self._settings(region))
 
     def _session(self) -> Session:
         # A session of its own: boto3's default session is shared and not safe across threads.

@@ -1,6 +1,6 @@
 """Reads the tables of a running system raw, as an auditor would: items, not meanings.
 
-Every read of the log and of the tables is strongly consistent. For checks and listings
+Reads are strongly consistent unless asked otherwise. For checks and listings
 only: what serves users reads through a region's API.
 """
 
@@ -9,20 +9,47 @@ from typing import Any
 
 import orjson
 from mypy_boto3_dynamodb import DynamoDBClient
+from mypy_boto3_lambda import LambdaClient
+
+from antiphon.problems import Problem
+from eventstore.identity import Keys
 
 EVENTS_TABLE = "antiphon-events"
 VIEWS_TABLE = "antiphon-views"
 RESPONSES_TABLE = "antiphon-responses"
 PENDING_INDEX = "pending"
+# Any function has the secret; this one needs it for the ids of answers.
+RESPONDER = "antiphon-responder"
+SECRET = "ANTIPHON_SECRET"  # noqa: S105 - the name of a setting, not its value
 
 Item = dict[str, Any]
 
 
-def scan(client: DynamoDBClient, table: str) -> Iterator[Item]:
-    """Yield every item of a table, page by page; items of one partition come together."""
-    pages = client.get_paginator("scan").paginate(TableName=table, ConsistentRead=True)
+def scan(client: DynamoDBClient, table: str, *, consistent: bool = True) -> Iterator[Item]:
+    """Yield every item of a table, page by page; items of one partition come together.
+
+    Without `consistent` the event table is read as the region's own replica has it.
+    """
+    pages = client.get_paginator("scan").paginate(TableName=table, ConsistentRead=consistent)
     for page in pages:
         yield from page["Items"]
+
+
+def count_commits(client: DynamoDBClient) -> int:
+    """Count the items of the log, strongly consistent."""
+    pages = client.get_paginator("scan").paginate(
+        TableName=EVENTS_TABLE, ConsistentRead=True, Select="COUNT"
+    )
+    return sum(page["Count"] for page in pages)
+
+
+def installation_keys(client: LambdaClient) -> Keys:
+    """Read the secret that identifiers are keyed with from a deployed function's settings."""
+    configuration = client.get_function_configuration(FunctionName=RESPONDER)
+    secret = configuration.get("Environment", {}).get("Variables", {}).get(SECRET)
+    if not secret:
+        raise Problem(f"the function {RESPONDER} has no {SECRET}; deploy the templates again")
+    return Keys(secret.encode())
 
 
 def pending_answers(client: DynamoDBClient) -> Iterator[int]:

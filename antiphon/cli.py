@@ -1,0 +1,46 @@
+"""The command `antiphon`: every command and where it lives. `--help` is its manual."""
+
+from antiphon.answers import answers
+from antiphon.feed import feed
+from antiphon.get import get
+from antiphon.problems import new_command_group
+from antiphon.run import run
+from antiphon.send import send
+from antiphon.status import status
+from antiphon.up import up
+from antiphon.verify import verify
+from antiphon.wan import wan
+
+LOCAL = "On this machine"
+USE = "Use a running system"
+OPERATE = "Look after it"
+
+app = new_command_group(
+    "Antiphon: Event A in, Event B out, never from stale state, in three regions at once.\n\n"
+    "Start here: [bold]antiphon run[/bold] brings up three regions on this machine, plays a feed "
+    "of commands into all of them and shows every answer. Every command has its own --help."
+)
+
+app.command(
+    rich_help_panel=LOCAL, epilog="Examples: antiphon run; antiphon run --exit; antiphon run --feed my.jsonl"
+)(run)
+app.command(
+    rich_help_panel=LOCAL, epilog="Examples: antiphon up; antiphon up --wan none --base-port 9100"
+)(up)
+app.add_typer(wan, name="wan", rich_help_panel=LOCAL)
+app.command(
+    rich_help_panel=USE, epilog="Examples: antiphon feed; antiphon feed my.jsonl; antiphon feed --generate 500 --rate 20"
+)(feed)
+app.command(
+    rich_help_panel=USE,
+    epilog="Example: antiphon send SuspendSubscriber imsi=262011234567890 reason=fraud --wait 5",
+)(send)
+app.add_typer(get, name="get", rich_help_panel=USE)
+app.command(rich_help_panel=USE, epilog="Examples: antiphon answers; antiphon answers --no-follow --json")(answers)
+app.command(rich_help_panel=OPERATE, epilog="Example: antiphon status --json")(status)
+app.command(rich_help_panel=OPERATE, epilog="Example: antiphon verify --settle 60")(verify)
+
+
+def main() -> None:
+    """Run the command line; the entry point that the package installs."""
+    app()

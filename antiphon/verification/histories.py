@@ -1,0 +1,101 @@
+"""The log by itself: every aggregate's commits in one unbroken chain, and what they fold to.
+
+The fold is made here, from the domain's `evolve` alone, so that the read models are held
+against something that no projection had a hand in.
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from itertools import groupby
+from typing import Any
+
+from domain.registry import Registry
+
+from antiphon.violations import Violation
+from eventstore.commits import Commit, from_item
+from eventstore.errors import CorruptLog
+from eventstore.folding import domain_events
+
+LOG = "log"
+Item = dict[str, Any]
+State = dict[str, Any] | None
+
+
+@dataclass(kw_only=True)
+class History:
+    """One aggregate: its commits in order, and its state after each of them.
+
+    `states` is keyed by the position of a commit's last event; it ends where the chain
+    breaks, since nobody can say what the state is after a hole.
+    """
+
+    aggregate_id: str
+    commits: list[Commit] = field(default_factory=list)
+    states: dict[int, State] = field(default_factory=dict)
+    violations: list[Violation] = field(default_factory=list)
+
+    @property
+    def head(self) -> int:
+        """The position of the last event."""
+        return self.commits[-1].last_position if self.commits else 0
+
+    def blame(self, text: str, *, position: int | str) -> None:
+        """Note that the log itself is not as it should be."""
+        key = f"{self.aggregate_id}.{position}"
+        self.violations.append(Violation(kind="log", where=LOG, key=key, text=text))
+
+
+def histories(items: Iterable[Item], *, registry: Registry) -> Iterator[History]:
+    """Yield each aggregate's history; items of one aggregate must come together, in any order."""
+    for aggregate_id, group in groupby(items, key=lambda item: str(item["a"]["S"])):
+        history = History(aggregate_id=aggregate_id)
+        for item in sorted(group, key=lambda item: int(item["q"]["N"])):
+            try:
+                history.commits.append(from_item(item))
+            except CorruptLog as error:
+                history.blame(str(error), position=item["q"]["N"])
+        _check_chain(history)
+        _fold(history, registry)
+        yield history
+
+
+def _check_chain(history: History) -> None:
+    """Positions without gap or overlap, predecessors that name one another, tokens once."""
+    last = 0
+    tokens: dict[bytes, int] = {}
+    for commit in history.commits:
+        if commit.position != last + 1:
+            text = f"the commit after position {last} stands at {commit.position}, not {last + 1}"
+            history.blame(text, position=commit.position)
+        if commit.predecessor != last:
+            text = f"its predecessor is {commit.predecessor}, the commit before it ends at {last}"
+            history.blame(text, position=commit.position)
+        first = tokens.setdefault(commit.token, commit.position)
+        if first != commit.position:
+            text = f"its idempotency token is also that of the commit at position {first}"
+            history.blame(text, position=commit.position)
+        last = commit.last_position
+
+
+def _fold(history: History, registry: Registry) -> None:
+    tag = history.aggregate_id.partition(".")[0]
+    try:
+        aggregate = registry.aggregate_by_tag(tag)
+    except KeyError:
+        history.blame(f"no aggregate has the tag {tag!r}", position=1)
+        return
+    state, last = None, 0
+    for commit in history.commits:
+        if (commit.predecessor, commit.position) != (last, last + 1):
+            return
+        last = commit.last_position
+        try:
+            for event in domain_events(aggregate, commit):
+                state = aggregate.evolve(state, event)
+        except (CorruptLog, ValueError, AssertionError) as error:
+            text = f"its events cannot be folded: {error or type(error).__name__}"
+            history.blame(text, position=commit.position)
+            return
+        history.states[commit.last_position] = (
+            None if state is None else state.model_dump(mode="json")
+        )

@@ -1,0 +1,204 @@
+"""Every read model of every region: exactly at the head, equal to the log, nothing besides.
+
+State is compared with a fold made from the domain alone; what a document shows beyond the
+state (times, counts) with the projection's own pure `apply` over the log.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+import orjson
+from domain.registry import Registry
+
+from antiphon.verification.histories import History, Item, State
+from antiphon.violations import Violation
+from eventstore.commits import EPOCH_SPAN, Commit
+from eventstore.folding import domain_events
+from eventstore.identity import Keys
+from projections.projection import Change, Document, Projection
+from projections.views import HEAD
+
+# An item's place: partition key and sort key.
+Place = tuple[str, str]
+LIST_ATTRIBUTES = ("l1", "l2")
+
+
+class Views:
+    """The read-model items of all regions, handed out aggregate by aggregate."""
+
+    def __init__(
+        self,
+        views: Mapping[str, Iterable[Item]],
+        *,
+        projections: Sequence[Projection],
+        registry: Registry,
+        keys: Keys,
+    ) -> None:
+        """Index the raw items by region and aggregate."""
+        self._projections = projections
+        self._registry = registry
+        self._keys = keys
+        self._items: dict[str, dict[str, dict[Place, Item]]] = {}
+        self.count = 0
+        for region, items in views.items():
+            by_aggregate: dict[str, dict[Place, Item]] = defaultdict(dict)
+            for item in items:
+                place = (str(item["k"]["S"]), str(item["s"]["S"]))
+                by_aggregate[place[0].rpartition("#")[2]][place] = item
+                self.count += 1
+            self._items[region] = by_aggregate
+
+    def check(self, history: History) -> Iterator[Violation]:
+        """Yield what is wrong with the views of one aggregate in any region."""
+        changes = self._changes(history)
+        covering = [p for p in self._projections if p.covers(history.aggregate_id)]
+        documents = {p.name: _document(p, changes) for p in covering}
+        for region, by_aggregate in self._items.items():
+            items = by_aggregate.pop(history.aggregate_id, {})
+            for projection in covering:
+                place = (projection.key(history.aggregate_id), HEAD)
+                head = items.pop(place, None)
+                expected = documents[projection.name] if changes else None
+                texts = list(self._check_head(projection, head, history, expected))
+                yield from (_violation(region, place, text) for text in texts)
+                if projection.row is not None:
+                    yield from _check_rows(region, projection, items, history)
+            for place in items:
+                yield _violation(region, place, "no commit of the log belongs to this item")
+
+    def leftover(self) -> Iterator[Violation]:
+        """Yield the items of aggregates that the log does not have."""
+        for region, by_aggregate in self._items.items():
+            for items in by_aggregate.values():
+                for place in items:
+                    text = "the log has no commit of the aggregate of this item"
+                    yield _violation(region, place, text)
+
+    def _changes(self, history: History) -> list[Change]:
+        """The commits with their events read; empty if the log cannot be folded to its head."""
+        if history.head not in history.states:
+            return []
+        aggregate = self._registry.aggregate_by_tag(history.aggregate_id.partition(".")[0])
+        return [Change(commit, domain_events(aggregate, commit)) for commit in history.commits]
+
+    def _check_head(
+        self,
+        projection: Projection,
+        head: Item | None,
+        history: History,
+        expected: Document | None,
+    ) -> Iterator[str]:
+        if head is None:
+            yield f"the view is missing; the log has {len(history.commits)} commits for it"
+            return
+        applied = int(head["n"]["N"])
+        if applied != history.head:
+            yield (
+                f"it has applied sequence {applied % EPOCH_SPAN}, "
+                f"the log ends at {history.head % EPOCH_SPAN}"
+            )
+            return
+        if history.head not in history.states:
+            return
+        try:
+            document = orjson.loads(head["d"]["S"]) if "d" in head else None
+        except orjson.JSONDecodeError:
+            yield "its document is not JSON"
+            return
+        if projection.shows_state:
+            yield from shows(document, history.states[history.head])
+        if document != expected:
+            yield f"its document is not what the log gives: {_differences(document, expected)}"
+            return
+        wanted = projection.list_keys(document, self._keys) if document is not None else {}
+        for attribute in LIST_ATTRIBUTES:
+            value = f"{projection.name}#{projection.version}#{wanted.get(attribute)}"
+            if head.get(attribute) != ({"S": value} if attribute in wanted else None):
+                yield f"its list key {attribute} is not that of its document"
+
+
+def _check_rows(
+    region: str, projection: Projection, items: dict[Place, Item], history: History
+) -> Iterator[Violation]:
+    """One row for each commit, saying what the commit says."""
+    for commit in history.commits:
+        place = (projection.key(history.aggregate_id), f"{commit.position:020d}")
+        item = items.pop(place, None)
+        if item is None:
+            yield _violation(region, place, f"the row of commit {commit.commit_id} is missing")
+            continue
+        row = orjson.loads(item["d"]["S"])
+        for name, value in _row_of(commit).items():
+            if row.get(name) != value:
+                text = f"the row of commit {commit.commit_id} tells another {name} than the log"
+                yield _violation(region, place, text)
+
+
+def _row_of(commit: Commit) -> dict[str, Any]:
+    """What a row must tell of its commit, worked out from the commit alone."""
+    return {
+        "sequence": commit.sequence,
+        "commit": commit.commit_id,
+        "outcome": commit.outcome,
+        "command": {
+            "type": commit.command.type,
+            "command_id": commit.command.command_id,
+            "producer": commit.command.producer,
+        },
+        "events": told_events(commit),
+        "origin": commit.origin,
+    }
+
+
+def told_events(commit: Commit) -> list[dict[str, Any]]:
+    """The events of a commit as answers and rows must tell them; none if nothing was to do."""
+    if commit.outcome == "unchanged":
+        return []
+    first = commit.position % EPOCH_SPAN
+    return [
+        {
+            "sequence": first + offset,
+            "type": event.topic.rpartition(".")[2],
+            "data": orjson.loads(event.data),
+        }
+        for offset, event in enumerate(commit.events)
+    ]
+
+
+def shows(document: Any, state: State) -> Iterator[str]:
+    """Yield each field in which a document differs from the state that it should show."""
+    if state is None or document is None:
+        if state is not None:
+            yield "it shows nothing, the log has a state"
+        elif document is not None:
+            yield "it shows a state, the log has none"
+        return
+    common = [name for name in state if name in document]
+    if not common:
+        yield "it shows no field of the state"
+    for name in common:
+        if document[name] != state[name]:
+            yield f"its {name} is not that of the log"
+
+
+def _document(projection: Projection, changes: Iterable[Change]) -> Document | None:
+    document = None
+    for change in changes:
+        document = projection.apply(document, change)
+    return document
+
+
+def _differences(document: Any, expected: Document | None) -> str:
+    if not isinstance(document, dict) or expected is None:
+        return "there should be none" if expected is None else "it is missing"
+    names = sorted(
+        name
+        for name in document.keys() | expected.keys()
+        if document.get(name) != expected.get(name)
+    )
+    return ", ".join(names)
+
+
+def _violation(region: str, place: Place, text: str) -> Violation:
+    return Violation(kind="view", where=region, key=" ".join(place), text=text)

@@ -1,0 +1,305 @@
+"""A small system over real HTTP: regions, mailboxes and the WAN's control, honest or not.
+
+It speaks what the command line uses of the regions' API and of the AWS endpoint. What a
+command comes to is written in its id: `refuse-...`, `same-...`, anything else is accepted.
+A test makes it misbehave by its `Misbehaviour`.
+"""
+
+import json
+import re
+import socket
+import threading
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+import pytest
+
+REGIONS = ("us-east-1", "eu-west-1", "ap-south-1")
+RTT_MS = {("us-east-1", "eu-west-1"): 70, ("eu-west-1", "ap-south-1"): 118}
+RTT_MS |= {("us-east-1", "ap-south-1"): 182}
+STATUS = {"accepted": 202, "unchanged": 200, "rejected": 409}
+DETAIL_TYPE = {
+    "accepted": "CommandAnswered",
+    "unchanged": "CommandUnchanged",
+    "rejected": "CommandRejected",
+}
+REGION_OF_SIGNATURE = re.compile(r"Credential=[^/]+/\d+/([a-z0-9-]+)/")
+LONG_POLL_S = 0.05
+
+
+@dataclass
+class Misbehaviour:
+    """What goes wrong, by command id; nothing by default."""
+
+    unanswered: set[str] = field(default_factory=set)
+    twice: set[str] = field(default_factory=set)
+    changed_the_second_time: set[str] = field(default_factory=set)
+    early: set[str] = field(default_factory=set)
+    not_everywhere: set[str] = field(default_factory=set)
+    answered_as_accepted: set[str] = field(default_factory=set)
+    decided_again: set[str] = field(default_factory=set)
+    in_another_region: set[str] = field(default_factory=set)
+    busy: dict[str, int] = field(default_factory=dict)
+    conflicts: dict[str, int] = field(default_factory=dict)
+    stale_reads: bool = False
+
+
+class System:
+    """Three regions in memory, served on consecutive ports and one AWS port."""
+
+    def __init__(self) -> None:
+        self.misbehaviour = Misbehaviour()
+        self.received: list[tuple[str, dict[str, Any], dict[str, str]]] = []
+        self.reads: list[tuple[str, str]] = []
+        self.wan_requests: list[dict[str, Any]] = []
+        self.cut: set[tuple[str, str]] = set()
+        self._decided: dict[str, dict[str, Any]] = {}
+        self._sequences: dict[str, int] = defaultdict(int)
+        self._answers: dict[str, dict[str, Any]] = {}
+        self._mail: dict[str, list[str]] = {region: [] for region in REGIONS}
+        self._news = threading.Condition()
+        self.base_port, servers = _consecutive_ports(len(REGIONS))
+        self.aws_port = servers[0].server_port
+        self._servers = servers
+        servers[0].RequestHandlerClass = _handler(self._aws)
+        for region, server in zip(REGIONS, servers[1:], strict=True):
+            server.RequestHandlerClass = _handler(self._region_handler(region))
+        self._threads = [
+            threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+            for server in servers
+        ]
+        for thread in self._threads:
+            thread.start()
+
+    def close(self) -> None:
+        for server in self._servers:
+            server.shutdown()
+            server.server_close()
+        for thread in self._threads:
+            thread.join()
+
+    def close_region(self, region: str) -> None:
+        """Take a region's server away; what connects to it is refused."""
+        server = self._servers.pop(1 + REGIONS.index(region))
+        server.shutdown()
+        server.server_close()
+
+    @property
+    def ports(self) -> list[str]:
+        """The options that point the command line here."""
+        return ["--base-port", str(self.base_port), "--aws-port", str(self.aws_port)]
+
+    def mail(self, region: str) -> list[str]:
+        return self._mail[region]
+
+    def put_mail(self, region: str, envelope: dict[str, Any]) -> None:
+        with self._news:
+            self._mail[region].append(json.dumps(envelope))
+            self._news.notify_all()
+
+    # What a region does.
+
+    def _region_handler(self, region: str) -> Any:
+        def handle(method: str, path: str, headers: Any, body: bytes) -> Any:
+            if method == "POST" and path == "/commands":
+                return self._command(region, json.loads(body), dict(headers))
+            if path == "/health":
+                return 200, {"status": "ok"}, {}
+            if path.startswith("/commands/"):
+                return self._command_status(path.removeprefix("/commands/"))
+            return self._read(region, path, headers)
+
+        return handle
+
+    def _command(self, region: str, command: dict[str, Any], headers: dict[str, str]) -> Any:
+        with self._news:
+            self.received.append((region, command, headers))
+            wrong, command_id = self.misbehaviour, command["command_id"]
+            if wrong.busy.get(command_id, 0) > 0:
+                wrong.busy[command_id] -= 1
+                return 503, {"code": "unavailable", "detail": "try again"}, PROBLEM
+            if wrong.conflicts.get(command_id, 0) > 0:
+                wrong.conflicts[command_id] -= 1
+                return 409, {"code": "conflict", "detail": "others were first"}, PROBLEM
+            if "invalid" in command_id:
+                return 422, {"code": "invalid", "detail": "the command is not valid"}, PROBLEM
+            key = json.dumps(command, sort_keys=True)
+            first = self._decided.get(key)
+            if first is not None and command_id not in wrong.decided_again:
+                return STATUS[first["status"]], {**first, "duplicate": True}, {}
+            result = self._decide(region, command)
+            self._decided[key] = result
+            if command_id not in wrong.unanswered:
+                self._answer(region, command, result)
+            return STATUS[result["status"]], result, {"Antiphon-Attempts": "2"}
+
+    def _decide(self, region: str, command: dict[str, Any]) -> dict[str, Any]:
+        aggregate = self._aggregate(command)
+        self._sequences[aggregate] += 1
+        sequence = self._sequences[aggregate]
+        kind = command["command_id"].partition("-")[0]
+        status = {"refuse": "rejected", "same": "unchanged"}.get(kind, "accepted")
+        result = {
+            "status": status,
+            "aggregate_id": aggregate,
+            "sequence": sequence,
+            "commit": f"{aggregate}.{sequence}",
+            "consistency_token": f"token-{sequence}",
+            "region": region,
+            "duplicate": False,
+            "answer": None,
+        }
+        return result | ({"reason": "not_active"} if status == "rejected" else {})
+
+    @staticmethod
+    def _aggregate(command: dict[str, Any]) -> str:
+        data = command["data"]
+        return "sub." + str(abs(hash(data.get("imsi") or data.get("element_id"))))
+
+    def _answer(self, region: str, command: dict[str, Any], result: dict[str, Any]) -> None:
+        wrong, command_id = self.misbehaviour, command["command_id"]
+        regions = REGIONS[:2] if command_id in wrong.not_everywhere else REGIONS
+        as_of = result["sequence"] - (1 if command_id in wrong.early else 0)
+        status = "accepted" if command_id in wrong.answered_as_accepted else result["status"]
+        detail = {
+            "answer_id": f"answer-{result['commit']}",
+            "outcome": status,
+            "command": {
+                "type": command["type"],
+                "command_id": command_id,
+                "producer": command["producer"],
+                "commit": result["commit"],
+            },
+            "sequence": result["sequence"],
+            "as_of_sequence": as_of,
+            "regions": dict.fromkeys(regions, "2026-11-23T10:00:00.000Z"),
+            "origin": region,
+        }
+        self._answers[result["commit"]] = detail
+        mailbox = region
+        if command_id in wrong.in_another_region:
+            mailbox = next(name for name in REGIONS if name != region)
+        envelope = {"source": "antiphon", "detail-type": DETAIL_TYPE[status], "detail": detail}
+        self.put_mail(mailbox, envelope)
+        if command_id in wrong.twice | wrong.changed_the_second_time:
+            changed = {"state": "other"} if command_id in wrong.changed_the_second_time else {}
+            self.put_mail(mailbox, envelope | {"detail": detail | changed})
+
+    def _command_status(self, commit: str) -> Any:
+        detail = self._answers.get(commit)
+        if detail is None:
+            return 404, {"code": "not_found"}, PROBLEM
+        statuses = {"accepted": "answered"}
+        outcome = detail["outcome"]
+        return 200, {"status": statuses.get(outcome, outcome), "answer": detail}, {}
+
+    def _read(self, region: str, path: str, headers: Any) -> Any:
+        self.reads.append((region, path))
+        if "unknown" in path:
+            return 404, {"code": "not_found", "detail": "nothing is known of it"}, PROBLEM
+        token = headers.get("Consistency-Token")
+        sequence = int(token.removeprefix("token-")) if token else 1
+        applied = sequence - 1 if self.misbehaviour.stale_reads else sequence
+        return 200, {"status": "active", "applied_sequence": applied, "region": region}, {}
+
+    # What the AWS endpoint does.
+
+    def _aws(self, method: str, path: str, headers: Any, body: bytes) -> Any:
+        if path == "/_antiphon/wan":
+            return self._wan(method, body)
+        region = REGION_OF_SIGNATURE.search(headers["Authorization"])
+        assert region is not None
+        operation = headers["X-Amz-Target"].partition(".")[2]
+        request = json.loads(body)
+        if operation == "GetQueueUrl":
+            return 200, {"QueueUrl": f"http://127.0.0.1/{request['QueueName']}"}, {}
+        if operation == "ReceiveMessage":
+            return 200, {"Messages": self._receive(region[1])}, {}
+        assert operation == "DeleteMessageBatch"
+        entries = request["Entries"]
+        return 200, {"Successful": [{"Id": entry["Id"]} for entry in entries], "Failed": []}, {}
+
+    def _receive(self, region: str) -> list[dict[str, str]]:
+        with self._news:
+            self._news.wait_for(lambda: self._mail[region], timeout=LONG_POLL_S)
+            taken, self._mail[region] = self._mail[region][:10], self._mail[region][10:]
+        return [
+            {"MessageId": str(n), "ReceiptHandle": str(n), "Body": text}
+            for n, text in enumerate(taken)
+        ]
+
+    def _wan(self, method: str, body: bytes) -> Any:
+        if method == "POST":
+            request = json.loads(body)
+            self.wan_requests.append(request)
+            if request["action"] == "cut":
+                self.cut.add((request["a"], request["b"]))
+            if request["action"] == "heal":
+                self.cut -= {(request["a"], request["b"])} if request["a"] else set(self.cut)
+        links = [
+            {"a": a, "b": b, "rtt_ms": ms, "cut": (a, b) in self.cut}
+            for (a, b), ms in RTT_MS.items()
+        ]
+        lag = {"origin": REGIONS[0], "region": REGIONS[1], "last_ms": 35, "pending": 0}
+        return 200, {"regions": REGIONS, "links": links, "replication": [lag]}, {}
+
+
+PROBLEM = {"Content-Type": "application/problem+json"}
+
+
+def _handler(handle: Any) -> type[BaseHTTPRequestHandler]:
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+        wbufsize = 65_536
+
+        def _respond(self) -> None:
+            length = int(self.headers.get("Content-Length") or 0)
+            body = self.rfile.read(length)
+            path = self.path.partition("?")[0]
+            status, content, headers = handle(self.command, path, self.headers, body)
+            payload = json.dumps(content).encode()
+            self.send_response(status)
+            for name, value in ({"Content-Type": "application/json"} | headers).items():
+                self.send_header(name, value)
+            self.send_header("Content-Length", str(len(payload)))
+            self.end_headers()
+            self.wfile.write(payload)
+
+        do_GET = do_POST = _respond  # noqa: N815 - the names that http.server calls
+
+        def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - as above
+            """Say nothing: the tests look at what the command line prints."""
+
+    return Handler
+
+
+def _consecutive_ports(count: int) -> tuple[int, list[ThreadingHTTPServer]]:
+    """Servers on one free port and on `count` consecutive ones; the base port before those."""
+    for _ in range(50):
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            base = probe.getsockname()[1]
+        servers = []
+        try:
+            for number in range(1, count + 1):
+                servers.append(_server(base + number))  # noqa: PERF401 - kept to be closed
+        except (OSError, OverflowError):
+            for server in servers:
+                server.server_close()
+            continue
+        return base, [_server(0), *servers]
+    raise OSError("no consecutive free ports")
+
+
+def _server(port: int) -> ThreadingHTTPServer:
+    return ThreadingHTTPServer(("127.0.0.1", port), BaseHTTPRequestHandler)
+
+
+@pytest.fixture
+def system() -> Iterator[System]:
+    running = System()
+    yield running
+    running.close()
