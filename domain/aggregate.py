@@ -1,0 +1,106 @@
+"""What every aggregate is made of: events, a state, commands, and two pure functions.
+
+Events are stored formats: they stay readable for ever, so a change of their fields needs a
+new `version` and an upcast. Refusals and no-ops are not events here; the event store records
+them. Nothing in this module may know a particular aggregate.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cached_property
+from typing import Any, ClassVar, Generic, Protocol, TypeVar
+
+from pydantic import BaseModel, ConfigDict
+
+S = TypeVar("S", bound=BaseModel)
+S_contra = TypeVar("S_contra", bound=BaseModel, contravariant=True)
+
+
+class Event(BaseModel):
+    """Something that happened. Its fields are plain: what was valid then stays readable.
+
+    A numbering plan changes and old numbers may no longer be valid, so only commands check
+    against plans.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    version: ClassVar[int] = 1
+
+
+class Command(BaseModel):
+    """Something that is asked for. Its type on the wire is the name of its class."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class CommandRefused(Exception):  # noqa: N818 - a decision, not an error of the program
+    """The rules say no: `reason` is a stable snake_case code, `message` a sentence.
+
+    Both are recorded, so neither may hold a subscriber's number.
+    """
+
+    def __init__(self, reason: str, message: str) -> None:
+        super().__init__(f"{reason}: {message}")
+        self.reason = reason
+        self.message = message
+
+
+class Decide(Protocol[S_contra]):
+    """Decide a command on a state; None means that the aggregate never existed."""
+
+    def __call__(
+        self, state: S_contra | None, command: Any, /, *, now: datetime
+    ) -> tuple[Event, ...]:
+        """Return the events that the command makes; none when there is nothing to do.
+
+        Deciding the same command again after these events gives none.
+
+        Raises:
+            CommandRefused: the rules say no.
+
+        """
+
+
+@dataclass(frozen=True, kw_only=True)
+class Aggregate(Generic[S]):
+    """One kind of aggregate, as the rest of the system uses it.
+
+    Args:
+        name: stands before the event's name in its topic. Permanent.
+        tag: stands before every aggregate id. Permanent.
+        state: the model of its state.
+        events: every class of event that its log may hold.
+        commands: every class of command that it decides.
+        natural_key: command -> what tells its aggregate from others; personal data perhaps.
+        decide: see `Decide`.
+        evolve: (state, event) -> state. Never fails on an event that `decide` made.
+
+    """
+
+    name: str
+    tag: str
+    state: type[S]
+    events: tuple[type[Event], ...]
+    commands: tuple[type[Command], ...]
+    natural_key: Callable[[Any], str]
+    decide: Decide[S]
+    evolve: Callable[[S | None, Any], S]
+
+    def topic(self, event_class: type[Event]) -> str:
+        """Return the stored name of one of its classes of events."""
+        return f"{self.name}.{event_class.__name__}"
+
+    def event_class(self, topic: str) -> type[Event]:
+        """Return the class of a stored name.
+
+        Raises:
+            KeyError: no event of this aggregate has that topic.
+
+        """
+        return self._classes[topic]
+
+    @cached_property
+    def _classes(self) -> dict[str, type[Event]]:
+        return {self.topic(event_class): event_class for event_class in self.events}
