@@ -7,7 +7,8 @@ A wrong table, a missing permission or a bug is not: it stays what it is and ala
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from botocore.exceptions import ClientError, ConnectionError, HTTPClientError
+from botocore.exceptions import ClientError, HTTPClientError
+from botocore.exceptions import ConnectionError as BotoConnectionError
 
 from eventstore.errors import StoreUnavailable
 
@@ -46,5 +47,5 @@ def passing_errors_translated(doing: str) -> Iterator[None]:
         if error_code(error) in _PASSING or status >= _SERVER_FAULT:
             raise StoreUnavailable(f"could not {doing}: {error_code(error)}") from error
         raise
-    except (ConnectionError, HTTPClientError) as error:
+    except (BotoConnectionError, HTTPClientError) as error:
         raise StoreUnavailable(f"could not {doing}: {type(error).__name__}") from error

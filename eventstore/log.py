@@ -79,7 +79,7 @@ class DynamoDBLog:
             if error_code(error) != "ConditionalCheckFailedException":
                 raise
             # What stands there comes with the refusal, so losing costs no second request.
-            return from_item(error.response["Item"])
+            return from_item(error.response["Item"])  # type: ignore[typeddict-item]
         return None
 
     def get(self, aggregate_id: str, position: int, *, consistent: bool) -> Commit | None:

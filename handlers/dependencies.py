@@ -129,5 +129,3 @@ def now() -> datetime:
 def now_ms() -> int:
     """Return the wall clock in ms since 1970."""
     return int(time.time() * 1000)
-
-

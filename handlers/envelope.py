@@ -125,13 +125,13 @@ def _union(registry: Registry) -> Any:
             f"{command.__name__}Command",
             __base__=Envelope,
             __doc__=command.__doc__,
-            type=(Literal[command.__name__], ...),  # type: ignore[name-defined]
+            type=(Literal[command.__name__], ...),
             data=(command, ...),
         )
         for aggregate in registry.aggregates
         for command in aggregate.commands
     ]
-    return Annotated[reduce(or_, models), Field(discriminator="type")]  # type: ignore[arg-type]
+    return Annotated[reduce(or_, models), Field(discriminator="type")]
 
 
 def _is_label(text: str) -> bool:

@@ -30,7 +30,7 @@ class ConcurrentResolver(APIGatewayHttpResolver):
         super().__init__(enable_validation=True)
 
     @property
-    def current_event(self) -> APIGatewayProxyEventV2:  # type: ignore[override]
+    def current_event(self) -> APIGatewayProxyEventV2:
         event: APIGatewayProxyEventV2 = self._of_thread.event
         return event
 
@@ -75,7 +75,9 @@ def new_resolver() -> ConcurrentResolver:
 
     app.exception_handler(RequestValidationError)(not_valid)
     app.not_found(not_found)
-    app.exception_handler([EventStoreError, NotCaughtUp, *EventStoreError.__subclasses__()])(refused)
+    app.exception_handler([EventStoreError, NotCaughtUp, *EventStoreError.__subclasses__()])(
+        refused
+    )
     return app
 
 
@@ -92,5 +94,3 @@ def problem(status: int, code: str, detail: str) -> Response[str]:
 def _response(told: Problem) -> Response[str]:
     headers: dict[str, str | list[str]] = {**told.headers()}
     return Response(told.status, CONTENT_TYPE, told.body(), headers=headers)
-
-

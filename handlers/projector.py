@@ -32,8 +32,8 @@ def make_handler(deps: Dependencies) -> Callable[[dict[str, Any], Any], dict[str
                 logger.exception("record cannot be read", record=name, reason=str(error))
                 failed.append(name)
         failures = deps.projector.apply(c for commits in arrived.values() for c in commits)
-        for aggregate_id, error in failures.items():
-            logger.error("aggregate stopped", aggregate_id=aggregate_id, exc_info=error)
+        for aggregate_id, failure in failures.items():
+            logger.error("aggregate stopped", aggregate_id=aggregate_id, exc_info=failure)
         failed += [
             name
             for name, commits in arrived.items()

@@ -23,10 +23,16 @@ from handlers.http import ConcurrentResolver, new_resolver, problem, unknown
 from handlers.openapi import docs_page, document
 from projections.activity import ACTIVITY
 from projections.answers import iso
-from projections.network_inventory import NETWORK_INVENTORY
+from projections.network_inventory import BY_SITE, NETWORK_INVENTORY, site_key
 from projections.projection import Projection
 from projections.reading import Reading
-from projections.subscriber_view import SUBSCRIBER_VIEW
+from projections.subscriber_view import (
+    BY_MSISDN,
+    BY_STATUS,
+    SUBSCRIBER_VIEW,
+    msisdn_key,
+    status_key,
+)
 from projections.views import Page
 
 MAX_WAIT_MS = 20_000
@@ -87,9 +93,9 @@ def _subscribers(app: ConcurrentResolver, deps: Dependencies) -> None:
         if (msisdn is None) == (status is None):
             return problem(422, "invalid", "give either msisdn or status")
         if msisdn is not None:
-            index, value = "l1", deps.keys.index_key("msisdn", msisdn)
+            index, value = BY_MSISDN, msisdn_key(deps.keys, msisdn)
         else:
-            index, value = "l2", f"status#{status}"
+            index, value = BY_STATUS, status_key(str(status))
         return _listed(deps, SUBSCRIBER_VIEW, index, value, limit=limit, cursor=cursor)
 
     @app.get("/subscribers/<imsi>/timeline", summary="What happened", tags=["subscribers"])
@@ -126,11 +132,13 @@ def _network_elements(app: ConcurrentResolver, deps: Dependencies) -> None:
     def network_elements(
         site: Annotated[Site, Query()], limit: Limit = 50, cursor: Cursor = None
     ) -> Response[str]:
-        value = f"site#{site}"
-        return _listed(deps, NETWORK_INVENTORY, "l1", value, limit=limit, cursor=cursor)
+        value = site_key(site)
+        return _listed(deps, NETWORK_INVENTORY, BY_SITE, value, limit=limit, cursor=cursor)
 
     @app.get(
-        "/network-elements/<element_id>/timeline", summary="What happened", tags=["network elements"]
+        "/network-elements/<element_id>/timeline",
+        summary="What happened",
+        tags=["network elements"],
     )
     def timeline(
         element_id: Annotated[ElementId, Path()], limit: Limit = 50, cursor: Cursor = None

@@ -21,7 +21,7 @@ def make_handler(deps: Dependencies) -> Callable[[dict[str, Any], Any], dict[str
             "lagging": dict(swept.lagging),
         }
         if swept.looked_at:
-            logger.warning("overdue answers", **told)
+            logger.warning("overdue answers", extra=told)
         return told
 
     return handle

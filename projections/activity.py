@@ -38,6 +38,4 @@ def row(change: Change) -> Document:
     return told
 
 
-ACTIVITY = Projection(
-    name="activity", version=1, tags=None, apply=apply, row=row
-)
+ACTIVITY = Projection(name="activity", version=1, tags=None, apply=apply, row=row)

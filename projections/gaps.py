@@ -11,9 +11,7 @@ from eventstore.errors import CorruptLog
 from eventstore.log import CommitLog
 
 
-def commits_after(
-    log: CommitLog, applied: int, arrived: Sequence[Commit]
-) -> list[Commit]:
+def commits_after(log: CommitLog, applied: int, arrived: Sequence[Commit]) -> list[Commit]:
     """Return the unbroken run from `applied` to the last commit that arrived.
 
     Args:

@@ -57,7 +57,9 @@ class Projector:
         arrived: dict[str, dict[int, Commit]] = defaultdict(dict)
         for commit in commits:
             arrived[commit.aggregate_id][commit.position] = commit
-        wanted = [(p, aggregate_id) for aggregate_id in arrived for p in self._covering(aggregate_id)]
+        wanted = [
+            (p, aggregate_id) for aggregate_id in arrived for p in self._covering(aggregate_id)
+        ]
         views = self.views.read_many(wanted)
         failed: dict[str, Exception] = {}
         applied: dict[str, list[Commit]] = {}

@@ -81,6 +81,8 @@ class Sweeper:
         return self.responses.gather(commit_id, proven, due_ms=self.now_ms())
 
     def _has_applied(self, region: str, commit: Commit) -> bool:
-        covering = [(p, commit.aggregate_id) for p in self.projections if p.covers(commit.aggregate_id)]
+        covering = [
+            (p, commit.aggregate_id) for p in self.projections if p.covers(commit.aggregate_id)
+        ]
         views = self.views_of(region).read_many(covering)
         return all(view.applied >= commit.last_position for view in views.values())

@@ -7,7 +7,7 @@ position can never disagree, and two projectors cannot both apply a commit.
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import orjson
 from botocore.exceptions import ClientError
@@ -62,14 +62,10 @@ class ViewStore:
         """Return the view of one aggregate, as this region has applied it."""
         key = {"k": {"S": projection.key(aggregate_id)}, "s": {"S": HEAD}}
         with passing_errors_translated("read a view"):
-            found = self._client.get_item(
-                TableName=self._table, Key=key, ConsistentRead=consistent
-            )
+            found = self._client.get_item(TableName=self._table, Key=key, ConsistentRead=consistent)
         return _view(found.get("Item", {}))
 
-    def read_many(
-        self, wanted: Iterable[tuple[Projection, str]]
-    ) -> dict[tuple[str, str], View]:
+    def read_many(self, wanted: Iterable[tuple[Projection, str]]) -> dict[tuple[str, str], View]:
         """Return views by (projection name, aggregate id), each read consistently."""
         places = {projection.key(a): (projection.name, a) for projection, a in wanted}
         views = dict.fromkeys(places.values(), View())
@@ -123,7 +119,10 @@ class ViewStore:
             with passing_errors_translated("write a view"):
                 if rows:
                     self._client.transact_write_items(
-                        TransactItems=[{"Put": put}, *self._row_puts(key, rows)]  # type: ignore[list-item]
+                        TransactItems=[
+                            cast("TransactWriteItemTypeDef", {"Put": put}),
+                            *self._row_puts(key, rows),
+                        ]
                     )
                 else:
                     self._client.put_item(**put)
@@ -146,9 +145,7 @@ class ViewStore:
                 item[attribute] = {"S": f"{projection.name}#{projection.version}#{value}"}
         return item
 
-    def _row_puts(
-        self, key: str, rows: Mapping[int, Document]
-    ) -> list["TransactWriteItemTypeDef"]:
+    def _row_puts(self, key: str, rows: Mapping[int, Document]) -> list["TransactWriteItemTypeDef"]:
         return [
             {
                 "Put": {
@@ -214,6 +211,6 @@ def _view(item: Mapping[str, Any]) -> View:
 
 def _lost_race(error: ClientError) -> bool:
     if error_code(error) == "TransactionCanceledException":
-        reasons: list[dict[str, str]] = error.response.get("CancellationReasons", [])
+        reasons = error.response.get("CancellationReasons", [])
         return any(reason.get("Code") in _LOST_RACES for reason in reasons)
     return error_code(error) in {"ConditionalCheckFailedException", "TransactionConflictException"}
