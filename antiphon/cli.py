@@ -22,21 +22,25 @@ app = new_command_group(
 )
 
 app.command(
-    rich_help_panel=LOCAL, epilog="Examples: antiphon run; antiphon run --exit; antiphon run --feed my.jsonl"
+    rich_help_panel=LOCAL,
+    epilog="Examples: antiphon run; antiphon run --exit; antiphon run --feed my.jsonl",
 )(run)
 app.command(
     rich_help_panel=LOCAL, epilog="Examples: antiphon up; antiphon up --wan none --base-port 9100"
 )(up)
 app.add_typer(wan, name="wan", rich_help_panel=LOCAL)
 app.command(
-    rich_help_panel=USE, epilog="Examples: antiphon feed; antiphon feed my.jsonl; antiphon feed --generate 500 --rate 20"
+    rich_help_panel=USE,
+    epilog="Examples: antiphon feed; antiphon feed my.jsonl; antiphon feed --generate 500",
 )(feed)
 app.command(
     rich_help_panel=USE,
     epilog="Example: antiphon send SuspendSubscriber imsi=262011234567890 reason=fraud --wait 5",
 )(send)
 app.add_typer(get, name="get", rich_help_panel=USE)
-app.command(rich_help_panel=USE, epilog="Examples: antiphon answers; antiphon answers --no-follow --json")(answers)
+app.command(
+    rich_help_panel=USE, epilog="Examples: antiphon answers; antiphon answers --no-follow --json"
+)(answers)
 app.command(rich_help_panel=OPERATE, epilog="Example: antiphon status --json")(status)
 app.command(rich_help_panel=OPERATE, epilog="Example: antiphon verify --settle 60")(verify)
 

@@ -90,9 +90,7 @@ def play_and_report(connection: Connection, plan: Plan, *, pace: Pace, as_json: 
     with display.live():
         asyncio.run(_play(connection, plan.subjects, ledger=ledger, pace=pace))
     violations = judge(ledger, regions=connection.regions)
-    scores = score(
-        ledger, wan=wan, elapsed_s=time.monotonic() - started_s, violations=violations
-    )
+    scores = score(ledger, wan=wan, elapsed_s=time.monotonic() - started_s, violations=violations)
     if as_json:
         told = [violation.model_dump() for violation in violations]
         print_json(scores.model_dump() | {"right": not violations, "violations": told})

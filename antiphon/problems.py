@@ -18,7 +18,7 @@ BAD_VERDICT = 1
 INTERRUPTED = 130
 
 
-class Problem(Exception):  # noqa: N818 - what the user reads is no fault
+class Problem(Exception):
     """Something the user can put right; the message says how."""
 
     exit_status = USAGE

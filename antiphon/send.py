@@ -13,7 +13,6 @@ from typing import Annotated, Any
 import httpx
 import orjson
 import typer
-from domain.registry import REGISTRY, UnknownCommand
 
 from antiphon.connection import (
     DEFAULT_AWS_PORT,
@@ -27,6 +26,7 @@ from antiphon.connection import (
 from antiphon.problems import BAD_VERDICT, USAGE, Problem
 from antiphon.results import body_of
 from antiphon.terminal import print_document, print_json, say
+from domain.registry import REGISTRY, UnknownCommand
 
 PRODUCER = "antiphon-cli"
 MAX_WAIT_S = 20

@@ -13,11 +13,11 @@ from types import FrameType
 from typing import Annotated, Literal, NoReturn
 
 import typer
-from infra.local.regions import EngineFailed, LocalConfig, LocalRegions, PortInUse
 
 from antiphon.connection import DEFAULT_AWS_PORT, DEFAULT_BASE_PORT, AwsPort, BasePort, Connection
 from antiphon.problems import Problem
 from antiphon.terminal import heading, say
+from infra.local.regions import EngineFailed, LocalConfig, LocalRegions, PortInUse
 
 CHECK_INTERVAL_S = 1.0
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGHUP)

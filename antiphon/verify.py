@@ -32,7 +32,7 @@ from antiphon.reading import (
 from antiphon.terminal import MS_PER_S, output, print_json, say
 from antiphon.verification import RegionItems, Verdict, audit
 from domain.registry import REGISTRY
-from projections.live import PROJECTIONS
+from projections.registry import PROJECTIONS
 
 LOOK_S = 0.5
 DEFAULT_SETTLE_S = 30.0

@@ -67,7 +67,7 @@ class Answers:
             yield _violation(commit, "it is answered and still stands among the pending")
         try:
             detail = orjson.loads(item["body"]["S"])
-        except orjson.JSONDecodeError:
+        except (KeyError, ValueError):
             yield _violation(commit, "the stored body of its answer is not JSON")
             return
         for field, (told, expected) in self._fields(commit, detail).items():

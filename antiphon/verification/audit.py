@@ -5,13 +5,13 @@ from dataclasses import dataclass
 from hashlib import blake2b
 
 import orjson
-from domain.registry import Registry
 from pydantic import BaseModel
 
 from antiphon.verification.answers import Answers
 from antiphon.verification.histories import LOG, Item, histories
 from antiphon.verification.views import Views
 from antiphon.violations import Violation
+from domain.registry import Registry
 from eventstore.identity import Keys
 from projections.projection import Projection
 

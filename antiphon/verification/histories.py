@@ -9,9 +9,11 @@ from dataclasses import dataclass, field
 from itertools import groupby
 from typing import Any
 
-from domain.registry import Registry
+from pydantic import BaseModel
 
 from antiphon.violations import Violation
+from domain.network_element import NetworkElement
+from domain.registry import Registry
 from eventstore.commits import Commit, from_item
 from eventstore.errors import CorruptLog
 from eventstore.folding import domain_events
@@ -96,6 +98,19 @@ def _fold(history: History, registry: Registry) -> None:
             text = f"its events cannot be folded: {error or type(error).__name__}"
             history.blame(text, position=commit.position)
             return
-        history.states[commit.last_position] = (
-            None if state is None else state.model_dump(mode="json")
-        )
+        history.states[commit.last_position] = shown(state)
+
+
+def shown(state: BaseModel | None) -> State:
+    """What a document that shows a state must have: its plain fields, and what they are made of.
+
+    A network element keeps its revisions whole; documents show their numbers and the
+    parameters of the last one.
+    """
+    if state is None:
+        return None
+    fields = state.model_dump(mode="json", exclude={"revisions"})
+    if isinstance(state, NetworkElement):
+        fields["revisions"] = [revision.revision for revision in state.revisions]
+        fields["parameters"] = dict(state.revisions[-1].parameters) if state.revisions else {}
+    return fields

@@ -9,10 +9,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import orjson
-from domain.registry import Registry
 
 from antiphon.verification.histories import History, Item, State
 from antiphon.violations import Violation
+from domain.registry import Registry
 from eventstore.commits import EPOCH_SPAN, Commit
 from eventstore.folding import domain_events
 from eventstore.identity import Keys
@@ -92,7 +92,12 @@ class Views:
         if head is None:
             yield f"the view is missing; the log has {len(history.commits)} commits for it"
             return
-        applied = int(head["n"]["N"])
+        try:
+            applied = int(head["n"]["N"])
+            document = orjson.loads(head["d"]["S"]) if "d" in head else None
+        except (KeyError, ValueError):
+            yield "the view cannot be read"
+            return
         if applied != history.head:
             yield (
                 f"it has applied sequence {applied % EPOCH_SPAN}, "
@@ -101,15 +106,13 @@ class Views:
             return
         if history.head not in history.states:
             return
-        try:
-            document = orjson.loads(head["d"]["S"]) if "d" in head else None
-        except orjson.JSONDecodeError:
-            yield "its document is not JSON"
-            return
-        if projection.shows_state:
-            yield from shows(document, history.states[history.head])
-        if document != expected:
-            yield f"its document is not what the log gives: {_differences(document, expected)}"
+        wrong = (
+            list(shows(document, history.states[history.head])) if projection.shows_state else []
+        )
+        if not wrong and document != expected:
+            wrong = [f"its document is not what the log gives: {_differences(document, expected)}"]
+        if wrong:
+            yield from wrong
             return
         wanted = projection.list_keys(document, self._keys) if document is not None else {}
         for attribute in LIST_ATTRIBUTES:
@@ -128,7 +131,10 @@ def _check_rows(
         if item is None:
             yield _violation(region, place, f"the row of commit {commit.commit_id} is missing")
             continue
-        row = orjson.loads(item["d"]["S"])
+        try:
+            row = orjson.loads(item["d"]["S"])
+        except (KeyError, ValueError):
+            row = {}
         for name, value in _row_of(commit).items():
             if row.get(name) != value:
                 text = f"the row of commit {commit.commit_id} tells another {name} than the log"
@@ -174,11 +180,8 @@ def shows(document: Any, state: State) -> Iterator[str]:
         elif document is not None:
             yield "it shows a state, the log has none"
         return
-    common = [name for name in state if name in document]
-    if not common:
-        yield "it shows no field of the state"
-    for name in common:
-        if document[name] != state[name]:
+    for name, value in state.items():
+        if document.get(name) != value:
             yield f"its {name} is not that of the log"
 
 
