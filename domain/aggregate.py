@@ -35,7 +35,7 @@ class Command(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class CommandRefused(Exception):  # noqa: N818 - a decision, not an error of the program
+class CommandRefused(Exception):
     """The rules say no: `reason` is a stable snake_case code, `message` a sentence.
 
     Both are recorded, so neither may hold a subscriber's number.

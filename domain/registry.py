@@ -12,7 +12,7 @@ from domain.network_element import NETWORK_ELEMENT
 from domain.subscriber import SUBSCRIBER
 
 
-class UnknownCommand(LookupError):  # noqa: N818 - as precise as a name can be
+class UnknownCommand(LookupError):
     """No aggregate decides a command of this type; the message lists those that exist."""
 
 
