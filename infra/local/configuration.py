@@ -1,0 +1,45 @@
+"""What a local run consists of, as the caller chooses it.
+
+Values only: nothing here opens, starts or reads anything.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+DEFAULT_REGIONS = ("us-east-1", "eu-west-1", "ap-south-1")
+# A strong global table has exactly three replicas, or two and a witness.
+_REPLICAS = 3
+
+
+@dataclass(frozen=True, kw_only=True)
+class LocalConfig:
+    """What to run, and where.
+
+    Attributes:
+        wan: "realistic" has the round trips of `replication.ROUND_TRIPS_MS`, "none" has none.
+        base_port: region number n, counted from 1, listens on base_port + n.
+        aws_port: the AWS endpoint of the outside world, for all regions.
+        directory: where the logs go, under `logs/<base_port>`.
+        builder: "module:attribute" that makes a function's handler, called with
+            the function's environment and its region.
+        builder_path: further directories that `builder` may be imported from.
+    """
+
+    regions: tuple[str, ...] = DEFAULT_REGIONS
+    mode: str = "strong"
+    wan: Literal["realistic", "none"] = "realistic"
+    base_port: int = 8100
+    aws_port: int = 4566
+    directory: Path = Path(".antiphon")
+    builder: str = "handlers.entry:build_handler"
+    builder_path: tuple[Path, ...] = ()
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be run."""
+        if self.mode != "strong":
+            raise ValueError(f"mode {self.mode!r} is not available: the local regions run 'strong'")
+        if len(set(self.regions)) != _REPLICAS or len(self.regions) != _REPLICAS:
+            raise ValueError(f"strong mode needs {_REPLICAS} different regions: {self.regions}")

@@ -1,0 +1,169 @@
+"""Deploy the templates of infra/sam to the engines, as they are.
+
+What AWS would get is what the engines get: the package goes to S3, the stacks
+are made by CloudFormation from the files. Only the parameters are local: the
+stream mapping is off, because the WAN dispatches the streams.
+"""
+
+from __future__ import annotations
+
+import io
+import time
+import zipfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from boto3.session import Session
+from botocore.config import Config
+from samtranslator.yaml_helper import yaml_parse
+
+from infra.local.children import EngineFailed
+from infra.local.engines import ACCOUNT, Engine
+
+_PROJECT = Path(__file__).resolve().parents[2]
+TEMPLATES = _PROJECT / "infra" / "sam"
+# What Lambda ships; dependencies are the environment's own here.
+PACKAGES = ("domain", "eventstore", "projections", "handlers")
+
+GLOBAL_STACK = "antiphon-global"
+REGION_STACK = "antiphon-region"
+_CODE_KEY = "antiphon.zip"
+_STACK_TIMEOUT_S = 60.0
+_STACK_PAUSE_S = 0.05
+
+
+class Deployment:
+    """Puts one engine's stacks in place."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._region = engine.region
+        self._url = engine.url
+        self._session = Session(
+            aws_access_key_id="antiphon",
+            aws_secret_access_key="local",  # noqa: S106 - protects nothing: engines check no signature
+            region_name=engine.region,
+        )
+
+    def deploy_global(self, regions: Sequence[str]) -> None:
+        """Make the global tables' stack; every engine gets one, as its own region's replica."""
+        others = [region for region in regions if region != self._region]
+        second, third = [*others, "", ""][:2]
+        self._create_stack(
+            GLOBAL_STACK,
+            template="global.yaml",
+            parameters={
+                "FirstRegion": self._region,
+                "SecondRegion": second,
+                "ThirdRegion": third,
+                "MultiRegionConsistency": "STRONG",
+            },
+        )
+
+    def deploy_region(self, regions: Sequence[str], *, secret: str, code: bytes) -> None:
+        """Upload the package and make the region's stack."""
+        bucket = f"antiphon-code-{ACCOUNT}-{self._region}"
+        s3 = self._client("s3")
+        location = {"CreateBucketConfiguration": {"LocationConstraint": self._region}}
+        # us-east-1 is the one region that may not be named as a location.
+        s3.create_bucket(Bucket=bucket, **({} if self._region == "us-east-1" else location))
+        s3.put_object(Bucket=bucket, Key=_CODE_KEY, Body=code)
+        table = self._client("dynamodb").describe_table(TableName="antiphon-events")["Table"]
+        self._create_stack(
+            REGION_STACK,
+            template="region.yaml",
+            parameters={
+                "Regions": ",".join(regions),
+                "EventsStreamArn": table["LatestStreamArn"],
+                "CodeBucket": bucket,
+                "CodeKey": _CODE_KEY,
+                "Secret": secret,
+                "StreamMappingEnabled": "false",
+            },
+        )
+
+    def _client(self, service: str) -> Any:
+        # The stubs know a client only by a literal name, which this is not.
+        return self._session.client(  # type: ignore[call-overload]
+            service,
+            endpoint_url=self._url,
+            config=Config(
+                connect_timeout=5,
+                read_timeout=60,
+                retries={"total_max_attempts": 1},
+                s3={"addressing_style": "path"},
+            ),
+        )
+
+    def _create_stack(self, name: str, *, template: str, parameters: Mapping[str, str]) -> None:
+        cloudformation = self._client("cloudformation")
+        cloudformation.create_stack(
+            StackName=name,
+            TemplateBody=(TEMPLATES / template).read_text(),
+            Parameters=[
+                {"ParameterKey": key, "ParameterValue": value} for key, value in parameters.items()
+            ],
+            Capabilities=["CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND"],
+        )
+        deadline = time.monotonic() + _STACK_TIMEOUT_S
+        while True:
+            stack = cloudformation.describe_stacks(StackName=name)["Stacks"][0]
+            status = stack["StackStatus"]
+            if status == "CREATE_COMPLETE":
+                return
+            if status != "CREATE_IN_PROGRESS":
+                raise EngineFailed(self._reason(cloudformation, name, status))
+            if time.monotonic() > deadline:
+                raise EngineFailed(
+                    f"stack {name} in {self._region} is not complete after {_STACK_TIMEOUT_S:.0f} s"
+                )
+            time.sleep(_STACK_PAUSE_S)
+
+    def _reason(self, cloudformation: Any, name: str, status: str) -> str:
+        """The first resource that failed, in CloudFormation's own words."""
+        events = cloudformation.describe_stack_events(StackName=name)["StackEvents"]
+        failed = [event for event in events if event["ResourceStatus"].endswith("_FAILED")]
+        first = min(failed, key=lambda event: event["Timestamp"], default=None)
+        why = (
+            f"{first['LogicalResourceId']}: {first.get('ResourceStatusReason')}"
+            if first
+            else "no resource says why"
+        )
+        return f"stack {name} in {self._region} ended as {status}: {why}"
+
+
+def package() -> bytes:
+    """Zip what Lambda ships; the same files always give the same bytes."""
+    archive = io.BytesIO()
+    with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as into:
+        for name in PACKAGES:
+            for file in sorted((_PROJECT / name).rglob("*")):
+                if file.suffix in {".py", ".typed"}:
+                    entry = zipfile.ZipInfo(file.relative_to(_PROJECT).as_posix())
+                    entry.compress_type = zipfile.ZIP_DEFLATED
+                    entry.external_attr = 0o644 << 16
+                    into.writestr(entry, file.read_bytes())
+    return archive.getvalue()
+
+
+def function_names() -> tuple[str, ...]:
+    """The functions that region.yaml declares, so that the engine knows where to send them."""
+    return tuple(
+        resource["Properties"]["FunctionName"]
+        for resource in _resources("region.yaml")
+        if resource["Type"] == "AWS::Serverless::Function"
+    )
+
+
+def global_tables() -> tuple[str, ...]:
+    """The tables that global.yaml declares: those whose semantics the WAN provides."""
+    return tuple(
+        resource["Properties"]["TableName"]
+        for resource in _resources("global.yaml")
+        if resource["Type"] == "AWS::DynamoDB::GlobalTable"
+    )
+
+
+def _resources(template: str) -> list[dict[str, Any]]:
+    parsed = yaml_parse((TEMPLATES / template).read_text())
+    return list(parsed["Resources"].values())

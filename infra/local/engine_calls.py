@@ -1,0 +1,120 @@
+"""HTTP to the engines, as the WAN does it: connections kept, bodies whole, nothing signed.
+
+Engines check no signature and take the region and service from its scope, so a
+call is one request with a scope; no AWS client is involved.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Any, Self
+
+import orjson
+from aiohttp import ClientSession, ClientTimeout, DummyCookieJar, TCPConnector
+from multidict import CIMultiDict
+from yarl import URL
+
+# Longer than the longest receive of a queue (20 s) and than an HTTP API waits (30 s).
+CALL_TIMEOUT_S = 65.0
+# Headers that belong to one connection, or that aiohttp writes itself.
+_OF_THE_CONNECTION = frozenset(
+    {"connection", "keep-alive", "transfer-encoding", "content-length", "upgrade", "expect", "te"}
+)
+
+
+class EngineError(Exception):
+    """An engine answered a call of the WAN's own with an error."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Answer:
+    """An engine's answer."""
+
+    status: int
+    headers: CIMultiDict[str]
+    body: bytes
+
+    @property
+    def ok(self) -> bool:
+        """Whether the call succeeded."""
+        return self.status < HTTPStatus.BAD_REQUEST
+
+    def json(self) -> Any:
+        """The parsed body. Raises: EngineError if the call failed."""
+        if not self.ok:
+            raise EngineError(f"{self.status}: {self.body.decode(errors='replace')}")
+        return orjson.loads(self.body) if self.body else {}
+
+
+def authorization(*, region: str, service: str) -> str:
+    """A header that tells an engine the region and service."""
+    scope = f"antiphon/20260101/{region}/{service}/aws4_request"
+    return f"AWS4-HMAC-SHA256 Credential={scope}, SignedHeaders=host, Signature=0"
+
+
+def passed_on(headers: Mapping[str, str]) -> CIMultiDict[str]:
+    """The headers of a message without those of its connection."""
+    kept: CIMultiDict[str] = CIMultiDict()
+    for name, value in headers.items():
+        if name.lower() not in _OF_THE_CONNECTION:
+            kept.add(name, value)
+    return kept
+
+
+class EngineCalls:
+    """One pool of connections for all engines."""
+
+    async def __aenter__(self) -> Self:
+        self._session = ClientSession(
+            connector=TCPConnector(limit=0, keepalive_timeout=60),
+            timeout=ClientTimeout(total=CALL_TIMEOUT_S),
+            cookie_jar=DummyCookieJar(),
+            auto_decompress=False,
+        )
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._session.close()
+
+    async def send(
+        self, method: str, url: str, *, headers: Mapping[str, str], body: bytes
+    ) -> Answer:
+        """Send one request.
+
+        Raises: aiohttp.ClientError, TimeoutError.
+        """
+        async with self._session.request(
+            method,
+            URL(url, encoded=True),
+            headers=headers,
+            data=body or None,
+            allow_redirects=False,
+        ) as response:
+            return Answer(
+                status=response.status,
+                headers=passed_on(response.headers),
+                body=await response.read(),
+            )
+
+    async def json_api(
+        self, engine_url: str, target: str, *, region: str, request: Mapping[str, Any]
+    ) -> Any:
+        """Call an operation of a JSON protocol, such as `DynamoDB_20120810.GetItem`.
+
+        Returns: the parsed answer.
+        Raises: EngineError, aiohttp.ClientError, TimeoutError.
+        """
+        service = "sqs" if target.startswith("AmazonSQS") else "dynamodb"
+        answer = await self.send(
+            "POST",
+            f"{engine_url}/",
+            headers={
+                "X-Amz-Target": target,
+                "Content-Type": "application/x-amz-json-1.0",
+                "Authorization": authorization(region=region, service=service),
+            },
+            body=orjson.dumps(request),
+        )
+        return answer.json()

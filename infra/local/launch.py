@@ -1,0 +1,182 @@
+"""Which processes a local run consists of, and what each is told of the others.
+
+All ports are taken before the first process starts, so every process can be
+told every address at once, and all of them start at the same time.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+from infra.local.children import Child
+from infra.local.configuration import LocalConfig
+from infra.local.engines import ACCOUNT, JOURNAL, Engine, start_engine
+from infra.local.lifeline import Lifeline
+from infra.local.ports import address_of, take_any_port, take_port
+
+
+class Ports:
+    """Every listening socket of a run; those of regions in the order of the region list."""
+
+    def __init__(self, config: LocalConfig) -> None:
+        """Take them. Raises: PortInUse."""
+        self._taken = contextlib.ExitStack()
+        try:
+            self.aws = self._keep(
+                take_port(config.aws_port, "the AWS endpoint", option="--aws-port")
+            )
+            self.fronts = [
+                self._keep(
+                    take_port(
+                        config.base_port + number,
+                        f"the HTTP API of {region}",
+                        option="--base-port",
+                    )
+                )
+                for number, region in enumerate(config.regions, start=1)
+            ]
+            # What no user addresses gets whatever is free.
+            self.callers = [self._keep(take_any_port()) for _ in config.regions]
+            self.hosts = [self._keep(take_any_port()) for _ in config.regions]
+            self.engines = [self._keep(take_any_port()) for _ in config.regions]
+            self.journal = self._keep(take_any_port())
+        except BaseException:
+            self._taken.close()
+            raise
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._taken.close()
+
+    def _keep(self, listener: socket.socket) -> socket.socket:
+        self._taken.callback(listener.close)
+        return listener
+
+
+@dataclass(frozen=True, kw_only=True)
+class Started:
+    """The running processes, those of regions in the order of the region list."""
+
+    engines: list[Engine]
+    journal: Engine
+    # What has to answer before the run is ready, with the URL to ask.
+    readiness: list[tuple[Child, str]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Launch:
+    """Starts the processes; each is added to `children` as soon as it exists."""
+
+    config: LocalConfig
+    ports: Ports
+    lifeline: Lifeline
+    run_directory: Path
+    log_directory: Path
+    functions: Sequence[str]
+    global_tables: Sequence[str]
+    children: list[Child]
+
+    def start(self) -> Started:
+        """Start everything; nothing is waited for."""
+        journal = self._engine(JOURNAL, self.config.regions[0], self.ports.journal, forward_to=None)
+        engines = [
+            self._engine(region, region, listener, forward_to=address_of(host))
+            for region, listener, host in zip(
+                self.config.regions, self.ports.engines, self.ports.hosts, strict=True
+            )
+        ]
+        wan_url = address_of(self.ports.aws)
+        callers = [address_of(listener) for listener in self.ports.callers]
+        wan = self._wan(journal=journal, engines=engines)
+        readiness = [(wan, f"{wan_url}/_antiphon/wan")]
+        for engine, caller_url, listener in zip(engines, callers, self.ports.hosts, strict=True):
+            ready_url = f"{address_of(listener)}/prepare"
+            host = self._host(engine, endpoint=caller_url, listener=listener)
+            readiness.append((host, ready_url))
+        return Started(engines=engines, journal=journal, readiness=readiness)
+
+    def _engine(
+        self, name: str, region: str, listener: socket.socket, *, forward_to: str | None
+    ) -> Engine:
+        functions = {} if forward_to is None else dict.fromkeys(self.functions, f"{forward_to}/")
+        engine = start_engine(
+            name=name,
+            region=region,
+            listener=listener,
+            functions=functions,
+            lifeline=self.lifeline,
+            run_directory=self.run_directory,
+            log_directory=self.log_directory,
+        )
+        self.children.append(engine.child)
+        return engine
+
+    def _wan(self, *, journal: Engine, engines: Sequence[Engine]) -> Child:
+        return self._child(
+            name="wan",
+            module="infra.local.wan",
+            settings={
+                "regions": self.config.regions,
+                "round_trips": self.config.wan,
+                "engines": {engine.region: engine.url for engine in engines},
+                "journal": {"url": journal.url, "region": journal.region},
+                "global_tables": self.global_tables,
+            },
+            listeners=[self.ports.aws, *self.ports.callers, *self.ports.fronts],
+            environment={},
+        )
+
+    def _host(self, engine: Engine, *, endpoint: str, listener: socket.socket) -> Child:
+        return self._child(
+            name=f"functions-{engine.region}",
+            module="infra.local.function_host",
+            settings={
+                "region": engine.region,
+                "engine_url": engine.url,
+                "builder": self.config.builder,
+            },
+            listeners=[listener],
+            # What Lambda would set, and the endpoint that makes every call of
+            # the functions pass the WAN as a call from this region.
+            environment={
+                "AWS_REGION": engine.region,
+                "AWS_DEFAULT_REGION": engine.region,
+                "AWS_ENDPOINT_URL": endpoint,
+                "AWS_ACCESS_KEY_ID": "antiphon",
+                "AWS_SECRET_ACCESS_KEY": "local",
+                "AWS_CONFIG_FILE": "/dev/null",
+                "AWS_SHARED_CREDENTIALS_FILE": "/dev/null",
+                "AWS_EC2_METADATA_DISABLED": "true",
+                "AWS_ACCOUNT_ID": ACCOUNT,
+            },
+        )
+
+    def _child(
+        self,
+        *,
+        name: str,
+        module: str,
+        settings: Mapping[str, object],
+        listeners: Sequence[socket.socket],
+        environment: Mapping[str, str],
+    ) -> Child:
+        child = Child(
+            name=name,
+            module=module,
+            settings=settings,
+            listeners=listeners,
+            environment=environment,
+            lifeline=self.lifeline,
+            run_directory=self.run_directory,
+            log_directory=self.log_directory,
+            path=self.config.builder_path,
+        )
+        self.children.append(child)
+        return child

@@ -1,0 +1,122 @@
+"""Three regions on one machine: start all of it, deploy, check, and stop all of it.
+
+Leaves no process and no temporary file behind, however this process ends; the
+logs stay, for whoever wants to know why. Keeps no data: every start is a new,
+empty deployment.
+"""
+
+from __future__ import annotations
+
+import secrets
+import shutil
+import tempfile
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from infra.local.children import Child, EngineFailed
+from infra.local.configuration import LocalConfig
+from infra.local.deployment import Deployment, function_names, global_tables, package
+from infra.local.engines import wait_until_ready
+from infra.local.launch import Launch, Ports, Started
+from infra.local.lifeline import Lifeline
+from infra.local.ports import PortInUse
+
+__all__ = ["EngineFailed", "LocalConfig", "LocalRegions", "PortInUse"]
+
+
+class LocalRegions:
+    """The running regions; a context manager."""
+
+    def __init__(self, config: LocalConfig, *, progress: Callable[[str], None]) -> None:
+        """Args: progress: told in a few words what is being done."""
+        self._config = config
+        self._progress = progress
+        self._lifeline = Lifeline()
+        self._children: list[Child] = []
+        self._run_directory: Path | None = None
+
+    def start(self) -> None:
+        """Start the processes and deploy the templates; on any failure, stop again.
+
+        Raises:
+            PortInUse: before anything was started.
+            EngineFailed: a process died, or a stack could not be made.
+        """
+        try:
+            started = self._launch()
+            self._progress("deploying the templates")
+            self._deploy(started)
+            self._progress("waiting for the functions")
+            for child, url in started.readiness:
+                wait_until_ready(child, url)
+        except BaseException:
+            self.stop()
+            raise
+
+    def stop(self) -> None:
+        """Stop every process and remove the temporary files; calling it again does nothing."""
+        self._lifeline.cut()
+        for child in self._children:
+            child.wait_or_kill()
+        self._children.clear()
+        if self._run_directory is not None:
+            shutil.rmtree(self._run_directory, ignore_errors=True)
+            self._run_directory = None
+
+    def check(self) -> None:
+        """Raise EngineFailed if a process has died."""
+        for child in self._children:
+            child.check()
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.stop()
+
+    def _launch(self) -> Started:
+        with Ports(self._config) as ports:
+            self._progress("starting the engines")
+            self._run_directory = Path(tempfile.mkdtemp(prefix="antiphon-"))
+            logs = self._config.directory / "logs" / str(self._config.base_port)
+            logs.mkdir(parents=True, exist_ok=True)
+            return Launch(
+                config=self._config,
+                ports=ports,
+                lifeline=self._lifeline,
+                run_directory=self._run_directory,
+                log_directory=logs.resolve(),
+                functions=function_names(),
+                global_tables=global_tables(),
+                children=self._children,
+            ).start()
+
+    def _deploy(self, started: Started) -> None:
+        """Deploy to all engines at once; the journal gets the global tables alone."""
+        regions = self._config.regions
+        secret, code = secrets.token_hex(32), package()
+        deployments = {engine: Deployment(engine) for engine in started.engines}
+
+        def to_journal() -> None:
+            Deployment(started.journal).deploy_global(regions)
+
+        def to_region(deployment: Deployment) -> None:
+            deployment.deploy_global(regions)
+            deployment.deploy_region(regions, secret=secret, code=code)
+
+        for engine in (started.journal, *started.engines):
+            wait_until_ready(engine.child, f"{engine.url}/_ministack/health")
+        with ThreadPoolExecutor() as pool:
+            running = [pool.submit(to_journal)]
+            running += [pool.submit(to_region, deployment) for deployment in deployments.values()]
+            for one in running:
+                one.result()
