@@ -114,7 +114,8 @@ def field_errors(error: ValidationError) -> list[dict[str, str]]:
         place = [str(part) for part in one["loc"]]
         if place and place[0][:1].isupper():
             place = place[1:]
-        told.append({"field": ".".join(place) or "body", "message": one["msg"]})
+        field = "type" if one["type"].startswith("union_tag") else ".".join(place) or "body"
+        told.append({"field": field, "message": one["msg"]})
     return told
 
 

@@ -30,12 +30,12 @@ class ConcurrentResolver(APIGatewayHttpResolver):
         super().__init__(enable_validation=True)
 
     @property
-    def current_event(self) -> APIGatewayProxyEventV2:
+    def current_event(self) -> APIGatewayProxyEventV2:  # type: ignore[override]
         event: APIGatewayProxyEventV2 = self._of_thread.event
         return event
 
     @property
-    def context(self) -> dict[str, Any]:  # type: ignore[override]
+    def context(self) -> dict[str, Any]:
         if not hasattr(self._of_thread, "context"):
             self._of_thread.context = {}
         context: dict[str, Any] = self._of_thread.context

@@ -1,5 +1,6 @@
 """What several packages' tests share: a real engine, and time that a test controls."""
 
+import functools
 import socket
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -23,6 +24,7 @@ class RealEngine:
 
     url: str
 
+    @functools.cache  # noqa: B019 - one engine lives as long as the run
     def client(self, service: str, region: str = REGION) -> Any:
         return boto3.client(  # noqa: TID251 - the tests' own edge
             service,

@@ -1,0 +1,291 @@
+"""Three regions in one process: the real handlers on real tables, with queues a test can hold.
+
+Each region has views and responses of its own on the engine; the log is one table for all,
+which is what strong consistency makes of it. Messages between regions wait in lists until the
+test delivers them, so every order of arrival can be played without any waiting.
+"""
+
+import itertools
+import json
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from eventstore.commits import Commit, to_image
+from eventstore.errors import StoreUnavailable
+from eventstore.log import DynamoDBLog
+from handlers import command_queue, commands, projector, queries, responder, sweeper
+from handlers.dependencies import Dependencies
+from handlers.settings import Settings
+from projections.lane import lane_messages
+from projections.responder import Answer
+
+REGIONS = ("us-east-1", "eu-west-1", "ap-south-1")
+_numbers = itertools.count()
+
+ACTIVATION = {
+    "type": "ActivateSubscriber",
+    "command_id": "prov-0001",
+    "producer": "crm-emea",
+    "occurred_at": "2026-11-23T10:00:00Z",
+    "data": {
+        "imsi": "262011234567890",
+        "msisdn": "+4915112345678",
+        "iccid": "8949020000012345670",
+        "service_profile": "consumer-5g",
+    },
+}
+
+
+class HeldQueues:
+    """Queues whose messages wait for the test; a region in `unreachable` takes none."""
+
+    def __init__(self, network: "Network") -> None:
+        self._network = network
+
+    def send(self, region: str, queue: str, body: str, **more: Any) -> None:
+        if region in self._network.unreachable:
+            raise StoreUnavailable(f"{region} cannot be reached")
+        self._network.messages[region, queue].append(body)
+        self._network.extras[region, queue].append(more)
+
+    def acknowledge(self, bodies: Mapping[str, Sequence[str]]) -> frozenset[str]:
+        unheard = set()
+        for origin, messages in bodies.items():
+            for body in messages:
+                try:
+                    self.send(origin, "acks", body)
+                except StoreUnavailable:
+                    unheard.add(origin)
+        return frozenset(unheard)
+
+    def ring(self, region: str, commit: Commit) -> None:
+        for body in lane_messages([commit]):
+            self.send(region, "lane", body)
+
+    def redeliver(self, region: str, commits: Sequence[Commit]) -> None:
+        for body in lane_messages(commits):
+            self._network.messages[region, "later"].append(body)
+
+    def hasten(self, regions: Sequence[str], commit: Commit, *, within_s: float) -> None:
+        for region in regions:
+            if region not in self._network.unreachable:
+                self.ring(region, commit)
+
+
+class HeldBus:
+    """A bus that keeps what was published, and can refuse or lose entries."""
+
+    def __init__(self) -> None:
+        self.published: list[Answer] = []
+        self.refusing = False
+
+    def __call__(self, answers: Sequence[Answer]) -> frozenset[str]:
+        if self.refusing:
+            return frozenset()
+        self.published += answers
+        return frozenset(answer.commit_id for answer in answers)
+
+
+class Region:
+    """One region's handlers."""
+
+    def __init__(self, deps: Dependencies, bus: HeldBus, queues: HeldQueues) -> None:
+        self.name = deps.settings.region
+        self.deps = deps
+        self.bus = bus
+        # cached properties: what is set here is what the handlers find.
+        deps.__dict__["queues"] = queues
+        object.__setattr__(deps.responder, "publish", bus)
+        self._commands = commands.make_handler(deps)
+        self._command_queue = command_queue.make_handler(deps)
+        self._projector = projector.make_handler(deps)
+        self._responder = responder.make_handler(deps)
+        self._sweeper = sweeper.make_handler(deps)
+        self._queries = queries.make_handler(deps)
+
+    def post(
+        self, body: Any, headers: Mapping[str, str] | None = None
+    ) -> tuple[int, dict[str, Any]]:
+        text = body if isinstance(body, str) else json.dumps(body)
+        answer = self._commands({"body": text, "headers": dict(headers or {})}, None)
+        return answer["statusCode"], json.loads(answer["body"])
+
+    def get(
+        self, path: str, headers: Mapping[str, str] | None = None, **query: str
+    ) -> tuple[int, dict[str, Any]]:
+        answer = self._queries(
+            {
+                "version": "2.0",
+                "rawPath": path,
+                "headers": dict(headers or {}),
+                "queryStringParameters": query or None,
+                "requestContext": {"http": {"method": "GET", "path": path}, "stage": "$default"},
+            },
+            None,
+        )
+        return answer["statusCode"], json.loads(answer["body"])
+
+    def take_from_queue(self, *records: Mapping[str, Any]) -> list[str]:
+        told = self._command_queue({"Records": list(records)}, None)
+        return [failure["itemIdentifier"] for failure in told["batchItemFailures"]]
+
+    def stream(self, *commits: Commit, event_name: str = "INSERT") -> list[str]:
+        """Bring commits to the projector as the stream does; return what failed."""
+        records = [
+            {
+                "eventSource": "aws:dynamodb",
+                "eventName": event_name,
+                "dynamodb": {
+                    "SequenceNumber": str(number),
+                    "Keys": {"a": {"S": c.aggregate_id}, "q": {"N": str(c.position)}},
+                    "NewImage": to_image(c),
+                },
+            }
+            for number, c in enumerate(commits)
+        ]
+        told = self._projector({"Records": records}, None)
+        return [failure["itemIdentifier"] for failure in told["batchItemFailures"]]
+
+    def project(self, *bodies: str) -> list[str]:
+        """Bring lane messages to the projector; return what failed."""
+        return self._from_queue(self._projector, bodies)
+
+    def acknowledge(self, *bodies: str) -> list[str]:
+        """Bring acknowledgements to the responder; return what failed."""
+        return self._from_queue(self._responder, bodies)
+
+    def sweep(self) -> dict[str, Any]:
+        swept: dict[str, Any] = self._sweeper({}, None)
+        return swept
+
+    def _from_queue(self, handler: Any, bodies: Sequence[str]) -> list[str]:
+        records = [
+            {"eventSource": "aws:sqs", "messageId": str(number), "body": body}
+            for number, body in enumerate(bodies)
+        ]
+        told = handler({"Records": records}, None)
+        return [failure["itemIdentifier"] for failure in told["batchItemFailures"]]
+
+    @property
+    def answers(self) -> list[dict[str, Any]]:
+        return [json.loads(answer.body) for answer in self.bus.published]
+
+
+class Network:
+    """The regions and the messages between them."""
+
+    def __init__(self, engine: Any) -> None:
+        self.messages: dict[tuple[str, str], list[str]] = defaultdict(list)
+        self.extras: dict[tuple[str, str], list[dict[str, Any]]] = defaultdict(list)
+        self.unreachable: set[str] = set()
+        number = next(_numbers)
+        events = f"events-h{number}"
+        _make_tables(engine, events=events, number=number)
+        self.log = DynamoDBLog(engine.client("dynamodb"), table=events)
+        self.regions = {name: self._region(engine, name, events, number) for name in REGIONS}
+
+    def _region(self, engine: Any, name: str, events: str, number: int) -> Region:
+        settings = Settings.of(
+            {
+                "ANTIPHON_FUNCTION": "commands",
+                "ANTIPHON_REGIONS": ",".join(REGIONS),
+                "ANTIPHON_MODE": "STRONG",
+                "ANTIPHON_SECRET": "a secret of the tests",
+                "ANTIPHON_ACCOUNT": "000000000000",
+                "ANTIPHON_EVENTS_TABLE": events,
+                "ANTIPHON_VIEWS_TABLE": f"views-h{number}",
+                "ANTIPHON_RESPONSES_TABLE": f"responses-h{number}",
+                "ANTIPHON_BUS": "antiphon",
+                "ANTIPHON_LANE_QUEUE": "lane",
+                "ANTIPHON_ACKS_QUEUE": "acks",
+                "ANTIPHON_DEAD_COMMANDS_QUEUE": "dead",
+            },
+            region=name,
+        )
+        deps = Dependencies(settings, _EngineClients(engine))  # type: ignore[arg-type]
+        deps.__dict__["log"] = self.log
+        return Region(deps, HeldBus(), HeldQueues(self))
+
+    def __getitem__(self, name: str) -> Region:
+        return self.regions[name]
+
+    def take(self, region: str, queue: str) -> list[str]:
+        """Return the messages waiting in a queue, and empty it."""
+        return self.messages.pop((region, queue), [])
+
+    def settle(self, *, without: Sequence[str] = ()) -> None:
+        """Deliver everything, again and again, until nothing is on its way."""
+        for _ in range(20):
+            busy = False
+            for name in self.regions:
+                if name in without:
+                    continue
+                lane, acks = self.take(name, "lane"), self.take(name, "acks")
+                busy = busy or bool(lane or acks)
+                assert not (self[name].project(*lane) if lane else [])
+                assert not (self[name].acknowledge(*acks) if acks else [])
+            if not busy:
+                return
+        raise AssertionError("the regions do not come to rest")
+
+
+class _EngineClients:
+    def __init__(self, engine: Any) -> None:
+        self._engine = engine
+
+    def dynamodb(self, region: str) -> Any:
+        return self._engine.client("dynamodb", region)
+
+    def events(self, region: str) -> Any:
+        return self._engine.client("events", region)
+
+
+def _make_tables(engine: Any, *, events: str, number: int) -> None:
+    def make(region: str, name: str, keys: list[tuple[str, str]], **indexes: Any) -> None:
+        names = dict(keys)
+        for pairs in indexes.values():
+            names |= dict(pairs)
+
+        def schema(pairs: list[tuple[str, str]]) -> list[dict[str, str]]:
+            return [
+                {"AttributeName": attribute, "KeyType": kind}
+                for (attribute, _), kind in zip(pairs, ("HASH", "RANGE"), strict=False)
+            ]
+
+        more: dict[str, Any] = {}
+        if indexes:
+            more["GlobalSecondaryIndexes"] = [
+                {
+                    "IndexName": index.replace("_", "-"),
+                    "KeySchema": schema(pairs),
+                    "Projection": {"ProjectionType": "ALL"},
+                }
+                for index, pairs in indexes.items()
+            ]
+        engine.client("dynamodb", region).create_table(
+            TableName=name,
+            BillingMode="PAY_PER_REQUEST",
+            AttributeDefinitions=[
+                {"AttributeName": attribute, "AttributeType": kind}
+                for attribute, kind in names.items()
+            ],
+            KeySchema=schema(keys),
+            **more,
+        )
+
+    make(REGIONS[0], events, [("a", "S"), ("q", "N")])
+    for region in REGIONS:
+        make(
+            region,
+            f"views-h{number}",
+            [("k", "S"), ("s", "S")],
+            by_l1=[("l1", "S"), ("k", "S")],
+            by_l2=[("l2", "S"), ("k", "S")],
+        )
+        make(
+            region,
+            f"responses-h{number}",
+            [("c", "S")],
+            pending=[("pending", "S"), ("due", "N")],
+        )
