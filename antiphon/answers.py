@@ -14,6 +14,7 @@ from typing import Annotated, Any
 import orjson
 import typer
 from botocore.exceptions import BotoCoreError, ClientError
+from mypy_boto3_sqs import SQSClient
 from rich.text import Text
 
 from antiphon.connection import (
@@ -65,7 +66,7 @@ def answers(
         for region in connection.regions:
             queue_url = stack.enter_context(own_queue(connection, region))
             reader = threading.Thread(
-                target=_read_queue, args=(connection, region, queue_url, arrived, stop)
+                target=_read_queue, args=(connection.sqs(region), queue_url, arrived, stop)
             )
             reader.start()
             # Unwound in reverse: readers end before their queues are removed.
@@ -157,14 +158,9 @@ def _only_this_rule(*, queue_arn: str, rule_arn: str) -> str:
 
 
 def _read_queue(
-    connection: Connection,
-    region: str,
-    queue_url: str,
-    arrived: "Queue[Told]",
-    stop: threading.Event,
+    client: SQSClient, queue_url: str, arrived: "Queue[Told]", stop: threading.Event
 ) -> None:
-    """Hand over what comes into the queue until told to stop; the queue is deleted whole."""
-    client = connection.sqs(region)
+    """Hand over what comes into the queue until told to stop."""
     while not stop.is_set():
         try:
             received = client.receive_message(

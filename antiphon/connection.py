@@ -5,7 +5,8 @@ and retries are explicit here. AWS calls go to the local endpoint with credentia
 protect nothing; it takes the region from the signature.
 """
 
-from typing import Annotated, Any, Self, TypeVar
+from functools import cache
+from typing import Annotated, Any, Self
 
 import httpx
 import typer
@@ -91,9 +92,6 @@ class Wan(BaseModel):
         """
         trips = self.round_trips_ms(region).values()
         return min(trips) + max(trips) if trips else 0.0
-
-
-Service = TypeVar("Service")
 
 
 class Connection:
@@ -193,23 +191,19 @@ class Connection:
 
     def dynamodb(self, region: str) -> DynamoDBClient:
         """Make a client of a region's tables."""
-        return self._session().client("dynamodb", **self._settings(region))
+        return _session().client("dynamodb", **self._settings(region))
 
     def sqs(self, region: str) -> SQSClient:
         """Make a client of a region's queues."""
-        return self._session().client("sqs", **self._settings(region))
+        return _session().client("sqs", **self._settings(region))
 
     def events(self, region: str) -> EventBridgeClient:
         """Make a client of a region's event bus."""
-        return self._session().client("events", **self._settings(region))
+        return _session().client("events", **self._settings(region))
 
     def functions(self, region: str) -> LambdaClient:
         """Make a client of a region's functions."""
-        return self._session().client("lambda", **self._settings(region))
-
-    def _session(self) -> Session:
-        # A session of its own: boto3's default session is shared and not safe across threads.
-        return Session(aws_access_key_id="antiphon", aws_secret_access_key="local")  # noqa: S106 - the local endpoint checks no credentials
+        return _session().client("lambda", **self._settings(region))
 
     def _settings(self, region: str) -> dict[str, Any]:
         return {
@@ -222,6 +216,13 @@ class Connection:
                 max_pool_connections=10,
             ),
         }
+
+
+@cache
+def _session() -> Session:
+    # One for all clients: it keeps the services' models, which are slow to read. Clients are
+    # safe to use in any thread; build them in one.
+    return Session(aws_access_key_id="antiphon", aws_secret_access_key="local")  # noqa: S106 - the local endpoint checks no credentials
 
 
 def _reason(response: httpx.Response) -> str:

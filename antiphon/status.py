@@ -108,9 +108,9 @@ def _dead_letters(connection: Connection, region: str) -> dict[str, int]:
 def _print(regions: list[RegionStatus], wan: Wan) -> None:
     heading("Regions")
     print_table(
-        ("region", "health", "address", "pending answers", "most overdue", "dead letters"),
+        ("region", "health", "address", "pending", "overdue", "dead letters"),
         [_row(region) for region in regions],
-        numbers=("pending answers", "most overdue", "dead letters"),
+        numbers=("pending", "overdue", "dead letters"),
     )
     for region in regions:
         for queue, letters in region.dead_letters.items():

@@ -9,9 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import orjson
-from rich import box
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
 output = Console(highlight=False)
@@ -46,14 +44,23 @@ def print_json(value: object) -> None:
 def print_table(
     columns: Sequence[str], rows: Iterable[Sequence[object]], *, numbers: Iterable[str] = ()
 ) -> None:
-    """Print rows under their columns; those named in `numbers` stand flush right."""
+    """Print rows under their columns; those named in `numbers` stand flush right.
+
+    As wide as it needs to be: a pipe has no width, and a cropped figure is a wrong one.
+    """
     right = set(numbers)
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="dim")
-    for column in columns:
-        table.add_column(column, justify="right" if column in right else "left", no_wrap=True)
-    for row in rows:
-        table.add_row(*(cell if isinstance(cell, Text) else str(cell) for cell in row))
-    output.print(table)
+    cells = [[cell if isinstance(cell, Text) else Text(str(cell)) for cell in row] for row in rows]
+    heads = [Text(column, style="dim") for column in columns]
+    widths = [max(row[at].cell_len for row in [heads, *cells]) for at in range(len(columns))]
+    for row in [heads, *cells]:
+        line = Text("  ")
+        for column, width, cell in zip(columns, widths, row, strict=True):
+            space = " " * (width - cell.cell_len)
+            line.append_text(Text(space) + cell if column in right else cell + Text(space))
+            line.append("   ")
+        line.rstrip()
+        if line.plain:
+            output.print(line, soft_wrap=True)
 
 
 def milliseconds(value: float) -> str:

@@ -20,8 +20,9 @@ from antiphon.terminal import heading, say
 from infra.local.regions import EngineFailed, LocalConfig, LocalRegions, PortInUse
 
 CHECK_INTERVAL_S = 1.0
-STOP_SIGNALS = (signal.SIGTERM, signal.SIGHUP)
-DEFAULT_REGIONS = ",".join(LocalConfig.regions)
+# SIGINT too: a shell that starts us in the background would have it ignored.
+STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+DEFAULT_REGIONS = ",".join(LocalConfig().regions)
 MIN_REGIONS = 3
 
 
@@ -90,7 +91,7 @@ def running_regions(config: LocalConfig) -> Iterator[LocalRegions]:
             regions.start()
             yield regions
         except PortInUse as error:
-            raise Problem(f"{error}; stop it, or use --base-port and --aws-port") from error
+            raise Problem(str(error)) from error
         except EngineFailed as error:
             raise Problem(f"the local regions failed: {error}") from error
         finally:
@@ -141,8 +142,7 @@ def _signals_as_interrupts() -> Iterator[None]:
 @contextmanager
 def _signals_ignored() -> Iterator[None]:
     """Let a second Ctrl-C not break off the clean stop that the first one began."""
-    numbers = (signal.SIGINT, *STOP_SIGNALS)
-    before = {number: signal.signal(number, signal.SIG_IGN) for number in numbers}
+    before = {number: signal.signal(number, signal.SIG_IGN) for number in STOP_SIGNALS}
     try:
         yield
     finally:

@@ -28,6 +28,9 @@ DETAIL_TYPE = {
 }
 REGION_OF_SIGNATURE = re.compile(r"Credential=[^/]+/\d+/([a-z0-9-]+)/")
 LONG_POLL_S = 0.05
+MAILBOX = "antiphon-answers"
+DEAD_QUEUES = ("antiphon-answers", "antiphon-acks-dead", "antiphon-commands-dead.fifo")
+SECRET = "a secret of the tests"
 
 
 @dataclass
@@ -59,8 +62,14 @@ class System:
         self._decided: dict[str, dict[str, Any]] = {}
         self._sequences: dict[str, int] = defaultdict(int)
         self._answers: dict[str, dict[str, Any]] = {}
-        self._mail: dict[str, list[str]] = {region: [] for region in REGIONS}
-        self._news = threading.Condition()
+        self._mail: dict[tuple[str, str], list[str]] = defaultdict(list)
+        self._followers: dict[tuple[str, str], str] = {}
+        self.followed = threading.Semaphore(0)
+        self.rules: set[tuple[str, str]] = set()
+        self.queues: set[tuple[str, str]] = set()
+        self.tables: dict[tuple[str, str], list[dict[str, Any]]] = {}
+        self.dead_letters: dict[tuple[str, str], int] = {}
+        self._news = threading.Condition(threading.RLock())
         self.base_port, servers = _consecutive_ports(len(REGIONS))
         self.aws_port = servers[0].server_port
         self._servers = servers
@@ -92,12 +101,16 @@ class System:
         """The options that point the command line here."""
         return ["--base-port", str(self.base_port), "--aws-port", str(self.aws_port)]
 
-    def mail(self, region: str) -> list[str]:
-        return self._mail[region]
+    def mailbox(self, region: str) -> list[str]:
+        """What waits in the producers' mailbox of a region."""
+        return self._mail[region, MAILBOX]
 
-    def put_mail(self, region: str, envelope: dict[str, Any]) -> None:
+    def publish(self, region: str, envelope: dict[str, Any]) -> None:
+        """Put an answer on a region's bus: into the mailbox and to whoever follows."""
         with self._news:
-            self._mail[region].append(json.dumps(envelope))
+            followers = [queue for (at, _), queue in self._followers.items() if at == region]
+            for queue in (MAILBOX, *followers):
+                self._mail[region, queue].append(json.dumps(envelope))
             self._news.notify_all()
 
     # What a region does.
@@ -183,10 +196,10 @@ class System:
         if command_id in wrong.in_another_region:
             mailbox = next(name for name in REGIONS if name != region)
         envelope = {"source": "antiphon", "detail-type": DETAIL_TYPE[status], "detail": detail}
-        self.put_mail(mailbox, envelope)
+        self.publish(mailbox, envelope)
         if command_id in wrong.twice | wrong.changed_the_second_time:
             changed = {"state": "other"} if command_id in wrong.changed_the_second_time else {}
-            self.put_mail(mailbox, envelope | {"detail": detail | changed})
+            self.publish(mailbox, envelope | {"detail": detail | changed})
 
     def _command_status(self, commit: str) -> Any:
         detail = self._answers.get(commit)
@@ -210,22 +223,59 @@ class System:
     def _aws(self, method: str, path: str, headers: Any, body: bytes) -> Any:
         if path == "/_antiphon/wan":
             return self._wan(method, body)
+        if path.endswith("/configuration"):
+            return 200, {"Environment": {"Variables": {"ANTIPHON_SECRET": SECRET}}}, {}
         region = REGION_OF_SIGNATURE.search(headers["Authorization"])
         assert region is not None
-        operation = headers["X-Amz-Target"].partition(".")[2]
+        service, _, operation = headers["X-Amz-Target"].partition(".")
         request = json.loads(body)
-        if operation == "GetQueueUrl":
-            return 200, {"QueueUrl": f"http://127.0.0.1/{request['QueueName']}"}, {}
-        if operation == "ReceiveMessage":
-            return 200, {"Messages": self._receive(region[1])}, {}
-        assert operation == "DeleteMessageBatch"
-        entries = request["Entries"]
-        return 200, {"Successful": [{"Id": entry["Id"]} for entry in entries], "Failed": []}, {}
+        if service.startswith("DynamoDB"):
+            items = self.tables.get((region[1], request["TableName"]), [])
+            if "IndexName" in request:
+                items = [item for item in items if request["IndexName"] in item]
+            return 200, {"Items": items, "Count": len(items)}, {}
+        if service == "AWSEvents":
+            return self._events(region[1], operation, request)
+        return self._sqs(region[1], operation, request)
 
-    def _receive(self, region: str) -> list[dict[str, str]]:
+    def _events(self, region: str, operation: str, request: dict[str, Any]) -> Any:
+        name = (region, request.get("Name") or request.get("Rule"))
+        if operation == "PutRule":
+            self.rules.add(name)
+        if operation == "DeleteRule":
+            self.rules.remove(name)
+        if operation == "PutTargets":
+            (target,) = request["Targets"]
+            self._followers[name] = target["Arn"].rpartition(":")[2]
+            self.followed.release()
+        if operation == "RemoveTargets":
+            del self._followers[name]
+        return 200, {"RuleArn": f"arn:aws:events:{region}:000000000000:rule/antiphon/{name[1]}"}, {}
+
+    def _sqs(self, region: str, operation: str, request: dict[str, Any]) -> Any:
+        name = (request.get("QueueUrl") or request.get("QueueName", "")).rpartition("/")[2]
+        if operation == "ReceiveMessage":
+            return 200, {"Messages": self._receive(region, name)}, {}
+        if operation == "CreateQueue":
+            self.queues.add((region, name))
+        if operation == "DeleteQueue":
+            self.queues.remove((region, name))
+        if operation == "ListQueues":
+            return 200, {"QueueUrls": [f"http://127.0.0.1/{queue}" for queue in DEAD_QUEUES]}, {}
+        if operation == "GetQueueAttributes":
+            letters = self.dead_letters.get((region, name), 0)
+            arn = f"arn:aws:sqs:{region}:000000000000:{name}"
+            attributes = {"QueueArn": arn, "ApproximateNumberOfMessages": str(letters)}
+            return 200, {"Attributes": attributes}, {}
+        successful = [{"Id": entry["Id"]} for entry in request.get("Entries", [])]
+        queue_url = f"http://127.0.0.1/{name}"
+        return 200, {"QueueUrl": queue_url, "Successful": successful, "Failed": []}, {}
+
+    def _receive(self, region: str, queue: str) -> list[dict[str, str]]:
         with self._news:
-            self._news.wait_for(lambda: self._mail[region], timeout=LONG_POLL_S)
-            taken, self._mail[region] = self._mail[region][:10], self._mail[region][10:]
+            mail = self._mail[region, queue]
+            self._news.wait_for(lambda: mail, timeout=LONG_POLL_S)
+            taken, mail[:] = mail[:10], mail[10:]
         return [
             {"MessageId": str(n), "ReceiptHandle": str(n), "Body": text}
             for n, text in enumerate(taken)

@@ -181,7 +181,7 @@ def test_a_region_that_is_not_there_is_a_result_that_never_came(system):
 
 def test_answers_to_other_producers_commands_are_counted_apart(system):
     stranger = {"command": {"commit": "sub.x.1"}, "origin": EAST}
-    system.put_mail(EAST, {"detail-type": "CommandAnswered", "detail": stranger})
+    system.publish(EAST, {"detail-type": "CommandAnswered", "detail": stranger})
     ledger = play(system, single(delivery("a-1")))
     assert judge(ledger, regions=(EAST, WEST, SOUTH)) == []
     assert ledger.unmatched == 1
