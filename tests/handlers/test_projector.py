@@ -1,0 +1,74 @@
+"""Batches: one failure stops one aggregate, and the log is never taken on trust."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from eventstore.commits import Commit, RecordedEvent
+from tests.handlers.network import ACTIVATION, REGIONS, Network
+
+US, EU, AP = REGIONS
+
+
+def activated(network: Network, imsi: str) -> Commit:
+    body = {**ACTIVATION, "data": {**ACTIVATION["data"], "imsi": imsi}}
+    _, told = network[US].post(body)
+    commit = network.log.get(told["aggregate_id"], 1, consistent=True)
+    assert commit is not None
+    return commit
+
+
+def test_a_poisoned_aggregate_does_not_stop_the_others(network: Network):
+    good, other = (activated(network, f"26201123456789{n}") for n in (0, 1))
+    poisoned = replace(good, events=(RecordedEvent("Subscriber.Unheard", 1, b"{}"),))
+
+    assert network[EU].stream(poisoned, other) == ["0"]
+
+    assert network[EU].get("/subscribers/262011234567891")[0] == 200
+    assert network[EU].get("/subscribers/262011234567890")[0] == 404
+
+
+def test_a_commit_whose_predecessor_is_not_in_the_log_is_reported_not_applied(network: Network):
+    first = activated(network, "262011234567890")
+    orphan = replace(first, position=9, predecessor=8)
+
+    assert network[EU].stream(orphan) == ["0"]
+    assert network[EU].get("/subscribers/262011234567890")[0] == 404
+
+
+@pytest.mark.parametrize("body", ["", "{", "[1]", '[{"a":{"S":"x"}}]', "null"])
+def test_a_lane_message_that_is_none_is_reported(network: Network, body: str):
+    assert network[EU].project(body) == ["0"]
+
+
+@pytest.mark.parametrize("body", ["", "{}", '{"region":"x","applied_at_ms":1,"acks":[]}'])
+def test_an_acknowledgement_that_is_none_is_reported(network: Network, body: str):
+    assert network[US].acknowledge(body) == ["0"]
+
+
+def test_a_change_of_the_log_is_alarmed_and_never_applied(
+    network: Network, caplog: pytest.LogCaptureFixture
+):
+    commit = activated(network, "262011234567890")
+
+    assert network[EU].stream(commit, event_name="REMOVE") == []
+
+    assert "the log was changed" in caplog.text
+    assert network[EU].get("/subscribers/262011234567890")[0] == 404
+
+
+def test_a_long_gap_is_applied_in_several_writes(network: Network):
+    activated(network, "262011234567890")
+    change: dict[str, Any] = {"type": "ChangeServiceProfile", "producer": "crm-emea"}
+    for number in range(120):
+        data = {"imsi": "262011234567890", "service_profile": f"p-{number}"}
+        network[US].post({**change, "command_id": str(number), "data": data})
+    *_, last = network.take(EU, "lane")
+
+    assert network[EU].project(last) == []
+
+    _, view = network[EU].get("/subscribers/262011234567890")
+    assert (view["service_profile"], view["applied_sequence"]) == ("p-119", 121)
+    _, page = network[EU].get("/subscribers/262011234567890/timeline", limit="200")
+    assert [row["sequence"] for row in page["items"]] == list(range(121, 0, -1))
