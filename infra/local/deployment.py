@@ -82,6 +82,19 @@ class Deployment:
             },
         )
 
+        self._switch_off_stream_mappings()
+
+    def _switch_off_stream_mappings(self) -> None:
+        """Say through Lambda's API too that the stack's stream mappings are off.
+
+        The template did, and the engine's CloudFormation obeys; but it shows
+        the mapping as enabled all the same, and the WAN goes by what is shown.
+        """
+        client = self._client("lambda")
+        for mapping in client.list_event_source_mappings()["EventSourceMappings"]:
+            if ":dynamodb:" in mapping["EventSourceArn"]:
+                client.update_event_source_mapping(UUID=mapping["UUID"], Enabled=False)
+
     def _client(self, service: str) -> Any:
         # The stubs know a client only by a literal name, which this is not.
         return self._session.client(  # type: ignore[call-overload]
