@@ -65,6 +65,8 @@ def start_engine(
             "MINISTACK_ACCOUNT_ID": ACCOUNT,
             "S3_DATA_DIR": str(run_directory / f"engine-{name}" / "s3"),
             "LOG_LEVEL": "WARNING",
+            # AWS's own limit; MiniStack's default depends on the machine's memory.
+            "LAMBDA_ACCOUNT_CONCURRENCY": "1000",
             **{f"MINISTACK_LAMBDA_PROXY_{function}": to for function, to in functions.items()},
         },
         lifeline=lifeline,

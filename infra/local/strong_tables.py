@@ -2,16 +2,17 @@
 
 Writes and consistent reads go to the journal and take the round trip to a
 majority; eventual reads are served by the region's own replica; transactions
-are refused. A region that reaches no other gets InternalServerError for writes
-and consistent reads. If the cut comes while a write is waiting for its answer,
-the write may be in the journal all the same: as on AWS, its outcome is unknown.
+are refused, and so is a write of an item that another region is writing. A
+region that reaches no other gets InternalServerError for writes and consistent
+reads. If the cut comes while a write is waiting for its answer, the write may
+be in the journal all the same: as on AWS, its outcome is unknown.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from dataclasses import replace
 from http import HTTPStatus
 from typing import Any
 
@@ -21,30 +22,12 @@ from multidict import CIMultiDict
 from infra.local.engine_calls import Answer, EngineCalls, authorization
 from infra.local.network import Dropped, Network
 from infra.local.replicas import Journal, Key, ReplicatedTable, key_of
+from infra.local.table_calls import BATCHES, TARGET_PREFIX, TRANSACTIONS, TableCall, read_call
 
 # How long a call waits for its region to reach another before it is refused.
 REFUSE_AFTER_S = 1.0
 
-_SINGLE_WRITES = frozenset({"PutItem", "UpdateItem", "DeleteItem"})
-_SINGLE_READS = frozenset({"GetItem", "Query", "Scan"})
-_BATCHES = frozenset({"BatchGetItem", "BatchWriteItem"})
-_TRANSACTIONS = frozenset({"TransactGetItems", "TransactWriteItems", "ExecuteTransaction"})
-_STATEMENTS = frozenset({"ExecuteStatement", "BatchExecuteStatement"})
-_PREFIX = "DynamoDB_20120810."
-
-
-@dataclass(frozen=True, kw_only=True)
-class TableCall:
-    """A DynamoDB call of the data plane that has to do with a global table."""
-
-    operation: str
-    request: dict[str, Any]
-    tables: frozenset[str]
-    # The region that is called, and where it is called from (None: from outside).
-    region: str
-    caller: str | None
-    headers: Mapping[str, str]
-    body: bytes
+_Keys = Sequence[tuple[ReplicatedTable, Key]]
 
 
 class StrongTables:
@@ -65,86 +48,96 @@ class StrongTables:
         self._engines = engines
         self._network = network
         self._calls = calls
+        # The regions that are writing an item: in the journal, not acknowledged yet.
+        self._being_written: dict[tuple[str, Key], list[str]] = {}
 
     def recognise(
-        self, *, body: bytes, headers: Mapping[str, str], region: str, caller: str | None
+        self, *, target: str, body: bytes, region: str, caller: str | None
     ) -> TableCall | None:
         """The call, if it is one on a global table; anything else is left to the engines."""
-        target = headers.get("X-Amz-Target", "")
-        if not target.startswith(_PREFIX) or not any(name in body for name in self._needles):
+        if not target.startswith(TARGET_PREFIX):
             return None
-        operation = target.removeprefix(_PREFIX)
-        try:
-            request = orjson.loads(body)
-        except orjson.JSONDecodeError:
+        if not any(name in body for name in self._needles):
             return None
-        tables = frozenset(
-            name for named in _tables_named(operation, request) if (name := self._known(named))
-        )
-        if not tables:
-            return None
-        if ":" in request.get("TableName", ""):
-            # An ARN names the region's replica; the journal knows the name only.
-            request["TableName"] = self._known(request["TableName"])
-            body = orjson.dumps(request)
-        return TableCall(
-            operation=operation,
-            request=request,
-            tables=tables,
+        return read_call(
+            operation=target.removeprefix(TARGET_PREFIX),
+            body=body,
+            known=self._known,
             region=region,
             caller=caller,
-            headers=headers,
-            body=body,
         )
 
     async def answer(self, call: TableCall) -> Answer:
         """Serve a recognised call."""
-        operation = call.operation
-        if operation in _TRANSACTIONS:
+        if call.operation in TRANSACTIONS:
             return _error(
                 HTTPStatus.BAD_REQUEST,
                 "com.amazon.coral.validate#ValidationException",
                 "Transactional operations are not supported on global tables with "
                 "multi-Region strong consistency",
             )
-        if operation in _BATCHES:
+        if call.operation in BATCHES:
             return await self._batch(call)
-        if operation in _SINGLE_WRITES or (operation in _STATEMENTS and _writes(call)):
-            return await self._write(call, self._keys_written(call))
-        if any(part.get("ConsistentRead") for part in _parts(call)):
-            return await self._agreed(call, lambda: self._to_journal(call, call.body))
-        return await self._to_replica(call, call.body)
+        if call.writes:
+            return await self._write(call)
+        if call.reads_consistently:
+            return await self._agreed(call, lambda: self._to_journal(call))
+        return await self._to_replica(call)
 
     def _known(self, named: str) -> str | None:
         """The global table that is meant by a name or an ARN."""
         name = named.rpartition(":table/")[2]
         return name if name in self._tables else None
 
-    def _keys_written(self, call: TableCall) -> list[tuple[ReplicatedTable, Key]]:
-        if call.operation not in _SINGLE_WRITES:
-            return []
-        (name,) = call.tables
-        table = self._tables[name]
-        attributes = call.request.get("Item") or call.request.get("Key") or {}
-        return [(table, key_of(attributes, table.key_names))]
-
-    async def _write(
-        self, call: TableCall, keys: list[tuple[ReplicatedTable, Key]], body: bytes | None = None
-    ) -> Answer:
-        """Write to the journal, and see to it that the record's origin is known."""
+    async def _write(self, call: TableCall) -> Answer:
+        """Write to the journal, unless another region is writing the same item."""
+        keys = [
+            (table, key_of(attributes, table.key_names))
+            for name, attributes in call.attributes_written()
+            for table in [self._tables[name]]
+        ]
+        begun = False
 
         async def put() -> Answer:
+            nonlocal begun
+            if self._is_written_elsewhere(keys, call.region):
+                return _error(
+                    HTTPStatus.CONFLICT,
+                    "com.amazonaws.dynamodb.v20120810#ReplicatedWriteConflictException",
+                    "The request was rejected because one or more items in the request "
+                    "are being modified by a request in another Region.",
+                )
+            begun = True
             for table, key in keys:
+                self._being_written.setdefault((table.name, key), []).append(call.region)
                 table.writers.enter(key, call.region)
-            answer = await self._to_journal(call, call.body if body is None else body)
-            if not answer.ok:
-                for table, key in keys:
+            answer = await self._to_journal(call)
+            for table, key in keys:
+                if not answer.ok:
                     table.writers.leave(key, call.region)
             for name in call.tables:
                 self._tables[name].ring()
             return answer
 
-        return await self._agreed(call, put)
+        try:
+            return await self._agreed(call, put)
+        finally:
+            if begun:
+                self._end_write(keys, call.region)
+
+    def _is_written_elsewhere(self, keys: _Keys, region: str) -> bool:
+        return any(
+            other != region
+            for table, key in keys
+            for other in self._being_written.get((table.name, key), ())
+        )
+
+    def _end_write(self, keys: _Keys, region: str) -> None:
+        for table, key in keys:
+            writing = self._being_written[table.name, key]
+            writing.remove(region)
+            if not writing:
+                del self._being_written[table.name, key]
 
     async def _agreed(self, call: TableCall, act: Callable[[], Awaitable[Answer]]) -> Answer:
         """Do something in the middle of the round trip to a majority."""
@@ -178,81 +171,38 @@ class StrongTables:
                 local[named] = wanted
         parts: list[Awaitable[Answer]] = []
         if strong:
-            body = orjson.dumps({**call.request, "RequestItems": strong})
+            part = _part_of(call, strong)
             if call.operation == "BatchWriteItem":
-                parts.append(self._write(call, self._keys_in_batch(strong), body))
+                parts.append(self._write(part))
             else:
-                parts.append(self._agreed(call, lambda: self._to_journal(call, body)))
+                parts.append(self._agreed(part, lambda: self._to_journal(part)))
         if local:
-            rest = orjson.dumps({**call.request, "RequestItems": local})
-            parts.append(self._to_replica(call, rest))
+            parts.append(self._to_replica(_part_of(call, local)))
         return _merge(await asyncio.gather(*parts))
 
-    def _keys_in_batch(self, writes: Mapping[str, Any]) -> list[tuple[ReplicatedTable, Key]]:
-        keys = []
-        for name, requests in writes.items():
-            table = self._tables[name]
-            for request in requests:
-                put, delete = request.get("PutRequest"), request.get("DeleteRequest")
-                attributes = put["Item"] if put else (delete or {}).get("Key", {})
-                keys.append((table, key_of(attributes, table.key_names)))
-        return keys
+    async def _to_journal(self, call: TableCall) -> Answer:
+        return await self._send(call, self._journal.url, region=self._journal.region)
 
-    async def _to_journal(self, call: TableCall, body: bytes) -> Answer:
-        return await self._send(call, self._journal.url, body, region=self._journal.region)
+    async def _to_replica(self, call: TableCall) -> Answer:
+        return await self._send(call, self._engines[call.region], region=call.region)
 
-    async def _to_replica(self, call: TableCall, body: bytes) -> Answer:
-        return await self._send(call, self._engines[call.region], body, region=call.region)
-
-    async def _send(self, call: TableCall, url: str, body: bytes, *, region: str) -> Answer:
+    async def _send(self, call: TableCall, url: str, *, region: str) -> Answer:
         return await self._calls.send(
             "POST",
             f"{url}/",
             headers={
-                "X-Amz-Target": f"{_PREFIX}{call.operation}",
+                "X-Amz-Target": f"{TARGET_PREFIX}{call.operation}",
                 "Content-Type": "application/x-amz-json-1.0",
                 "Authorization": authorization(region=region, service="dynamodb"),
             },
-            body=body,
+            body=call.body,
         )
 
 
-def _tables_named(operation: str, request: Mapping[str, Any]) -> Iterator[str]:
-    """The tables that a call of the data plane names; none for any other call."""
-    if operation in _SINGLE_WRITES | _SINGLE_READS:
-        yield str(request.get("TableName", ""))
-    elif operation in _BATCHES:
-        yield from request.get("RequestItems", {})
-    elif operation in {"TransactGetItems", "TransactWriteItems"}:
-        for item in request.get("TransactItems", []):
-            yield from (str(part.get("TableName", "")) for part in item.values())
-    elif operation == "ExecuteTransaction":
-        yield from _tables_in(request.get("TransactStatements", []))
-    elif operation == "BatchExecuteStatement":
-        yield from _tables_in(request.get("Statements", []))
-    elif operation == "ExecuteStatement":
-        yield from _tables_in([request])
-
-
-def _tables_in(statements: list[Mapping[str, Any]]) -> Iterator[str]:
-    """Every word of some PartiQL statements: one of them is the table's name."""
-    for statement in statements:
-        for word in str(statement.get("Statement", "")).split():
-            yield word.strip("\"'();,").partition('"')[0]
-
-
-def _writes(call: TableCall) -> bool:
-    """Whether any PartiQL statement of a call writes."""
-    return any(
-        not str(statement.get("Statement", "")).lstrip().upper().startswith("SELECT")
-        for statement in _parts(call)
-    )
-
-
-def _parts(call: TableCall) -> list[dict[str, Any]]:
-    """The statements of a PartiQL batch, which is served as a whole; else the request itself."""
-    parts: list[dict[str, Any]] = call.request.get("Statements", [call.request])
-    return parts
+def _part_of(call: TableCall, items: Mapping[str, Any]) -> TableCall:
+    request = {**call.request, "RequestItems": items}
+    tables = call.tables & items.keys()
+    return replace(call, request=request, tables=tables, body=orjson.dumps(request))
 
 
 def _merge(answers: list[Answer]) -> Answer:

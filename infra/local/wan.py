@@ -83,7 +83,10 @@ class AwsEndpoint:
     ) -> Answer:
         if service == "dynamodb":
             call = self._strong.recognise(
-                body=body, headers=request.headers, region=region, caller=self._caller
+                target=request.headers.get("X-Amz-Target", ""),
+                body=body,
+                region=region,
+                caller=self._caller,
             )
             if call is not None:
                 return await self._strong.answer(call)

@@ -1,0 +1,121 @@
+"""What a DynamoDB call of the data plane is about: which tables, which keys, read or write.
+
+Only reads requests; nothing here calls anything or knows about regions' state.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+
+TARGET_PREFIX = "DynamoDB_20120810."
+SINGLE_WRITES = frozenset({"PutItem", "UpdateItem", "DeleteItem"})
+BATCHES = frozenset({"BatchGetItem", "BatchWriteItem"})
+TRANSACTIONS = frozenset({"TransactGetItems", "TransactWriteItems", "ExecuteTransaction"})
+_SINGLE_READS = frozenset({"GetItem", "Query", "Scan"})
+_STATEMENTS = frozenset({"ExecuteStatement", "BatchExecuteStatement"})
+
+# Gives the name of the global table that a name or an ARN means, or None.
+KnownTable = Callable[[str], str | None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class TableCall:
+    """A DynamoDB call of the data plane that has to do with a global table.
+
+    Attributes:
+        tables: the global tables that it names.
+        region: the region that is called.
+        caller: the region that it is called from; None for the outside world.
+    """
+
+    operation: str
+    request: dict[str, Any]
+    tables: frozenset[str]
+    region: str
+    caller: str | None
+    body: bytes
+
+    @property
+    def writes(self) -> bool:
+        """Whether a call that is no batch writes anything."""
+        return self.operation in SINGLE_WRITES or (
+            self.operation in _STATEMENTS
+            and any(
+                not str(part.get("Statement", "")).lstrip().upper().startswith("SELECT")
+                for part in self._parts()
+            )
+        )
+
+    @property
+    def reads_consistently(self) -> bool:
+        """Whether a call that is no batch asks for a strong read."""
+        return any(part.get("ConsistentRead") for part in self._parts())
+
+    def attributes_written(self) -> Iterator[tuple[str, Mapping[str, Any]]]:
+        """Table and key-bearing attributes of each item written; PartiQL does not say."""
+        if self.operation in SINGLE_WRITES:
+            (table,) = self.tables
+            yield table, self.request.get("Item") or self.request.get("Key") or {}
+        elif self.operation == "BatchWriteItem":
+            for table, requests in self.request["RequestItems"].items():
+                for request in requests:
+                    put, delete = request.get("PutRequest"), request.get("DeleteRequest")
+                    yield table, put["Item"] if put else (delete or {}).get("Key", {})
+
+    def _parts(self) -> list[dict[str, Any]]:
+        """The statements of a PartiQL batch, which is served as a whole; else the request."""
+        parts: list[dict[str, Any]] = self.request.get("Statements", [self.request])
+        return parts
+
+
+def read_call(
+    *, operation: str, body: bytes, known: KnownTable, region: str, caller: str | None
+) -> TableCall | None:
+    """Read a call. Returns: None if it has nothing to do with a global table."""
+    try:
+        request = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        return None
+    tables = frozenset(name for named in _named(operation, request) if (name := known(named)))
+    if not tables:
+        return None
+    if ":" in request.get("TableName", ""):
+        # An ARN names the region's replica; the journal knows the name only.
+        request["TableName"] = known(request["TableName"])
+        body = orjson.dumps(request)
+    return TableCall(
+        operation=operation,
+        request=request,
+        tables=tables,
+        region=region,
+        caller=caller,
+        body=body,
+    )
+
+
+def _named(operation: str, request: Mapping[str, Any]) -> Iterator[str]:
+    """The tables that a call of the data plane names; none for any other call."""
+    if operation in SINGLE_WRITES | _SINGLE_READS:
+        yield str(request.get("TableName", ""))
+    elif operation in BATCHES:
+        yield from request.get("RequestItems", {})
+    elif operation in {"TransactGetItems", "TransactWriteItems"}:
+        for item in request.get("TransactItems", []):
+            yield from (str(part.get("TableName", "")) for part in item.values())
+    elif operation == "ExecuteTransaction":
+        yield from _words(request.get("TransactStatements", []))
+    elif operation == "BatchExecuteStatement":
+        yield from _words(request.get("Statements", []))
+    elif operation == "ExecuteStatement":
+        yield from _words([request])
+
+
+def _words(statements: list[Mapping[str, Any]]) -> Iterator[str]:
+    """Every word of some PartiQL statements: one of them is the table's name."""
+    for statement in statements:
+        for word in str(statement.get("Statement", "")).split():
+            yield word.strip("\"'();,").partition('"')[0]
