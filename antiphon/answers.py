@@ -9,12 +9,11 @@ import threading
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from queue import Empty, Queue
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import orjson
 import typer
 from botocore.exceptions import BotoCoreError, ClientError
-from mypy_boto3_sqs import SQSClient
 from rich.text import Text
 
 from antiphon.connection import (
@@ -29,6 +28,9 @@ from antiphon.ledger import DETAIL_TYPES
 from antiphon.mailboxes import BATCH, POLL_S
 from antiphon.reading import published_answers
 from antiphon.terminal import output, say
+
+if TYPE_CHECKING:
+    from mypy_boto3_sqs import SQSClient
 
 BUS = "antiphon"
 PATTERN = '{"source": ["antiphon"]}'
@@ -158,7 +160,7 @@ def _only_this_rule(*, queue_arn: str, rule_arn: str) -> str:
 
 
 def _read_queue(
-    client: SQSClient, queue_url: str, arrived: "Queue[Told]", stop: threading.Event
+    client: "SQSClient", queue_url: str, arrived: "Queue[Told]", stop: threading.Event
 ) -> None:
     """Hand over what comes into the queue until told to stop."""
     while not stop.is_set():

@@ -6,19 +6,21 @@ protect nothing; it takes the region from the signature.
 """
 
 from functools import cache
-from typing import Annotated, Any, Self
+from typing import TYPE_CHECKING, Annotated, Any, Self
 
 import httpx
 import typer
 from boto3.session import Session
 from botocore.config import Config
-from mypy_boto3_dynamodb import DynamoDBClient
-from mypy_boto3_events import EventBridgeClient
-from mypy_boto3_lambda import LambdaClient
-from mypy_boto3_sqs import SQSClient
 from pydantic import BaseModel, ValidationError
 
 from antiphon.problems import NothingListening, Problem
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+    from mypy_boto3_events import EventBridgeClient
+    from mypy_boto3_lambda import LambdaClient
+    from mypy_boto3_sqs import SQSClient
 
 DEFAULT_BASE_PORT = 8100
 DEFAULT_AWS_PORT = 4566
@@ -189,19 +191,19 @@ class Connection:
             "free the port, or say where the endpoint is with --aws-port"
         )
 
-    def dynamodb(self, region: str) -> DynamoDBClient:
+    def dynamodb(self, region: str) -> "DynamoDBClient":
         """Make a client of a region's tables."""
         return _session().client("dynamodb", **self._settings(region))
 
-    def sqs(self, region: str) -> SQSClient:
+    def sqs(self, region: str) -> "SQSClient":
         """Make a client of a region's queues."""
         return _session().client("sqs", **self._settings(region))
 
-    def events(self, region: str) -> EventBridgeClient:
+    def events(self, region: str) -> "EventBridgeClient":
         """Make a client of a region's event bus."""
         return _session().client("events", **self._settings(region))
 
-    def functions(self, region: str) -> LambdaClient:
+    def functions(self, region: str) -> "LambdaClient":
         """Make a client of a region's functions."""
         return _session().client("lambda", **self._settings(region))
 

@@ -21,7 +21,7 @@ from antiphon.connection import (
     Connection,
 )
 from antiphon.feed_display import FeedDisplay, print_summary, print_verdict
-from antiphon.feed_plan import Plan, bundled_lines, generated_lines, lines_of_file, plan_feed
+from antiphon.feed_plan import Plan, bundled_lines, lines_of_file, plan_feed
 from antiphon.judgement import judge
 from antiphon.ledger import Ledger
 from antiphon.mailboxes import Mailbox

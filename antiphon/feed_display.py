@@ -86,7 +86,7 @@ def print_summary(scores: Scores, *, unmatched: int) -> None:
         ("reads put off", scores.token_reads_not_caught_up, "not caught up in time, and said so"),
         ("others' answers", unmatched, "found in the mailboxes, for commands not of this feed"),
     ]
-    print_table(("", "count", ""), rows + [row for row in optional if row[1]], numbers=("count",))
+    print_table(("", "count", ""), rows + [row for row in optional if row[1]], numbers=("",))
     if scores.latency:
         _print_latency(scores)
 

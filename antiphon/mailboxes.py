@@ -8,14 +8,17 @@ anything away, is `answers`' work.
 import asyncio
 import time
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import orjson
 from botocore.exceptions import BotoCoreError, ClientError
-from mypy_boto3_sqs import SQSClient
-from mypy_boto3_sqs.type_defs import MessageTypeDef
 
 from antiphon.connection import Connection
 from antiphon.ledger import Arrival
+
+if TYPE_CHECKING:
+    from mypy_boto3_sqs import SQSClient
+    from mypy_boto3_sqs.type_defs import MessageTypeDef
 
 ANSWERS_QUEUE = "antiphon-answers"
 BATCH = 10
@@ -27,7 +30,7 @@ PAUSE_AFTER_FAILURE_S = 1.0
 class Mailbox:
     """One region's queue of answers."""
 
-    def __init__(self, client: SQSClient, *, region: str, queue_url: str) -> None:
+    def __init__(self, client: "SQSClient", *, region: str, queue_url: str) -> None:
         """Read the queue at `queue_url` as the mailbox of `region`."""
         self._client = client
         self._region = region
@@ -57,7 +60,7 @@ class Mailbox:
             )
         return [self._arrival(message, at_s) for message in messages]
 
-    def _arrival(self, message: MessageTypeDef, at_s: float) -> Arrival:
+    def _arrival(self, message: "MessageTypeDef", at_s: float) -> Arrival:
         return read_envelope(message["Body"], region=self._region, at_s=at_s)
 
 

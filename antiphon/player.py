@@ -40,6 +40,7 @@ class Delivery:
     body: bytes
     path: str
     expect: frozenset[str]
+    idempotency_key: str | None = None
 
 
 # What is sent at the same time, and a subject's steps in their order.
@@ -142,12 +143,12 @@ class Player:
         return receipt
 
     async def _post(self, delivery: Delivery) -> httpx.Response | None:
+        headers = {"Content-Type": "application/json"}
+        if delivery.idempotency_key is not None:
+            headers["Idempotency-Key"] = delivery.idempotency_key
+        url = self._connection.url(delivery.region) + "/commands"
         try:
-            return await self._http.post(
-                self._connection.url(delivery.region) + "/commands",
-                content=delivery.body,
-                headers={"Content-Type": "application/json"},
-            )
+            return await self._http.post(url, content=delivery.body, headers=headers)
         except httpx.TransportError:
             return None
 

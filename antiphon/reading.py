@@ -5,14 +5,16 @@ only: what serves users reads through a region's API.
 """
 
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import orjson
-from mypy_boto3_dynamodb import DynamoDBClient
-from mypy_boto3_lambda import LambdaClient
 
 from antiphon.problems import Problem
 from eventstore.identity import Keys
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+    from mypy_boto3_lambda import LambdaClient
 
 EVENTS_TABLE = "antiphon-events"
 VIEWS_TABLE = "antiphon-views"
@@ -25,7 +27,7 @@ SECRET = "ANTIPHON_SECRET"  # noqa: S105 - the name of a setting, not its value
 Item = dict[str, Any]
 
 
-def scan(client: DynamoDBClient, table: str, *, consistent: bool = True) -> Iterator[Item]:
+def scan(client: "DynamoDBClient", table: str, *, consistent: bool = True) -> Iterator[Item]:
     """Yield every item of a table, page by page; items of one partition come together.
 
     Without `consistent` the event table is read as the region's own replica has it.
@@ -35,7 +37,7 @@ def scan(client: DynamoDBClient, table: str, *, consistent: bool = True) -> Iter
         yield from page["Items"]
 
 
-def count_commits(client: DynamoDBClient) -> int:
+def count_commits(client: "DynamoDBClient") -> int:
     """Count the items of the log, strongly consistent."""
     pages = client.get_paginator("scan").paginate(
         TableName=EVENTS_TABLE, ConsistentRead=True, Select="COUNT"
@@ -43,7 +45,7 @@ def count_commits(client: DynamoDBClient) -> int:
     return sum(page["Count"] for page in pages)
 
 
-def installation_keys(client: LambdaClient) -> Keys:
+def installation_keys(client: "LambdaClient") -> Keys:
     """Read the secret that identifiers are keyed with from a deployed function's settings."""
     configuration = client.get_function_configuration(FunctionName=RESPONDER)
     secret = configuration.get("Environment", {}).get("Variables", {}).get(SECRET)
@@ -52,7 +54,7 @@ def installation_keys(client: LambdaClient) -> Keys:
     return Keys(secret.encode())
 
 
-def pending_answers(client: DynamoDBClient) -> Iterator[int]:
+def pending_answers(client: "DynamoDBClient") -> Iterator[int]:
     """Yield when each unanswered command of a region is due, in ms since 1970."""
     pages = client.get_paginator("scan").paginate(
         TableName=RESPONSES_TABLE, IndexName=PENDING_INDEX
@@ -61,7 +63,7 @@ def pending_answers(client: DynamoDBClient) -> Iterator[int]:
         yield from (int(item["due"]["N"]) for item in page["Items"])
 
 
-def published_answers(client: DynamoDBClient) -> Iterator[dict[str, Any]]:
+def published_answers(client: "DynamoDBClient") -> Iterator[dict[str, Any]]:
     """Yield the bodies of the answers that a region has published."""
     for item in scan(client, RESPONSES_TABLE):
         if "published" in item:
