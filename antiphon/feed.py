@@ -6,7 +6,7 @@ mailboxes while it runs.
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -22,6 +22,8 @@ from antiphon.connection import (
 )
 from antiphon.feed_display import FeedDisplay, print_summary, print_verdict
 from antiphon.feed_plan import Plan, bundled_lines, lines_of_file, plan_feed
+from antiphon.feeds.generate import generate as generate_lines
+from antiphon.feeds.lines import FeedLine
 from antiphon.judgement import judge
 from antiphon.ledger import Ledger
 from antiphon.mailboxes import Mailbox
@@ -31,7 +33,7 @@ from antiphon.scores import score
 from antiphon.terminal import heading, print_json
 
 DEFAULT_PACE = Pace()
-MAX_GENERATED = 1_000_000
+MAX_GENERATED = 100_000
 
 
 def feed(
@@ -67,13 +69,16 @@ def feed(
     """Play commands into all regions; show and judge every answer."""
     if file is not None and generate is not None:
         raise Problem("give a FILE or --generate, not both")
-    lines = bundled_lines() if file is None else lines_of_file(file)
+    lines: Iterable[FeedLine] = lines_of_file(file) if file is not None else ()
     connection = Connection.open(base_port=base_port, aws_port=aws_port)
+    regions = connection.regions
     if generate is not None:
-        lines = generated_lines(generate, seed=seed)
-    plan = plan_feed(
-        lines, regions=connection.regions, spread=spread, duplicates=duplicates, seed=seed
-    )
+        # The generator knows what its duplicates come to; it makes them itself.
+        lines = generate_lines(generate, seed=seed, regions=regions, duplicates=duplicates)
+        duplicates = 0.0
+    elif file is None:
+        lines = bundled_lines()
+    plan = plan_feed(lines, regions=regions, spread=spread, duplicates=duplicates, seed=seed)
     pace = Pace(rate_per_s=rate, at_once=at_once, patience_s=patience)
     if not as_json:
         heading(f"Playing {plan.title} into {len(connection.regions)} regions at once")
@@ -85,7 +90,7 @@ def play_and_report(connection: Connection, plan: Plan, *, pace: Pace, as_json: 
     """Play a feed, print what it came to, and return whether everything was right."""
     wan = connection.wan()
     display = FeedDisplay(total=plan.commands, silent=as_json)
-    ledger = Ledger(on_answer=display.answered)
+    ledger = display.ledger
     started_s = time.monotonic()
     with display.live():
         asyncio.run(_play(connection, plan.subjects, ledger=ledger, pace=pace))

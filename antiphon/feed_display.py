@@ -6,7 +6,15 @@ Shows only what was measured. In a pipe there is no bar, and the same lines.
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    Task,
+    TextColumn,
+    TimeElapsedColumn,
+)
 from rich.text import Text
 
 from antiphon.ledger import Ledger, Played
@@ -22,18 +30,37 @@ OUTCOMES = {
 VIOLATIONS_SHOWN = 25
 
 
+class _Waiting(ProgressColumn):
+    """How many commands are in the log and have no answer yet."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        super().__init__()
+        self._ledger = ledger
+
+    def render(self, task: Task) -> Text:  # noqa: ARG002 - the ledger knows more than the task
+        """Show the number while there are any."""
+        waiting = len(self._ledger.unanswered)
+        return Text(f"{waiting} recorded, not answered yet" if waiting else "", style="dim")
+
+
 class FeedDisplay:
-    """Prints each answer as it comes, above a bar if there is a terminal to draw it on."""
+    """Keeps the ledger of a feed and prints each answer as it comes.
+
+    Above a bar if there is a terminal to draw it on.
+    """
 
     def __init__(self, *, total: int, silent: bool) -> None:
         """`total` commands will be answered; `silent` prints nothing at all."""
         self._silent = silent
+        self.ledger = Ledger(on_answer=self._answered)
         self._progress = Progress(
             TextColumn("  answered"),
             BarColumn(bar_width=40),
             MofNCompleteColumn(),
             TimeElapsedColumn(),
+            _Waiting(self.ledger),
             console=output,
+            refresh_per_second=4,
             transient=True,
             disable=silent or not output.is_terminal,
         )
@@ -45,7 +72,7 @@ class FeedDisplay:
         with self._progress:
             yield
 
-    def answered(self, played: Played) -> None:
+    def _answered(self, played: Played) -> None:
         """Print one answer, with the time from its command's sending to its arrival."""
         self._progress.advance(self._task)
         receipt = played.recorded
@@ -86,7 +113,8 @@ def print_summary(scores: Scores, *, unmatched: int) -> None:
         ("reads put off", scores.token_reads_not_caught_up, "not caught up in time, and said so"),
         ("others' answers", unmatched, "found in the mailboxes, for commands not of this feed"),
     ]
-    print_table(("", "count", ""), rows + [row for row in optional if row[1]], numbers=("",))
+    shown = rows + [row for row in optional if row[1]]
+    print_table(("", "", ""), [(name, f"{count:>7,}", note) for name, count, note in shown])
     if scores.latency:
         _print_latency(scores)
 

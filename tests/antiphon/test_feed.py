@@ -1,5 +1,7 @@
 """`antiphon feed` from a file: what is sent where, what is shown, and its exit status."""
 
+from typing import Any
+
 import orjson
 import pytest
 from typer.testing import CliRunner
@@ -12,7 +14,7 @@ REGIONS = ("us-east-1", "eu-west-1", "ap-south-1")
 FAST = ["--rate", "10000", "--patience", "0.3"]
 
 
-def line(command_id: str, *, imsi: str = "262010000000001", **fields) -> FeedLine:
+def line(command_id: str, *, imsi: str = "262010000000001", **fields: Any) -> FeedLine:
     command = {
         "type": "SuspendSubscriber",
         "command_id": command_id,
@@ -27,7 +29,7 @@ def line(command_id: str, *, imsi: str = "262010000000001", **fields) -> FeedLin
 def feed(system, tmp_path):
     """Play lines as `antiphon feed FILE` does and return its result."""
 
-    def play(lines, *options):
+    def play(lines, *options: str):
         file = tmp_path / "feed.jsonl"
         file.write_bytes(b"".join(write_line(one) for one in lines))
         return CliRunner().invoke(app, ["feed", str(file), *FAST, *options, *system.ports])
@@ -127,6 +129,14 @@ def test_a_file_and_generate_exclude_each_other():
     result = CliRunner().invoke(app, ["feed", "x.jsonl", "--generate", "5"])
     assert result.exit_code == 2
     assert "not both" in result.output
+
+
+def test_a_generated_feed_is_played_whole(system):
+    options = ["--generate", "30", "--duplicates", "0.2", "--json"]
+    result = CliRunner().invoke(app, ["feed", *options, *FAST, *system.ports])
+    told = orjson.loads(result.stdout)
+    assert told["commands"] == 30
+    assert told["answered"] == 30
 
 
 def test_lines_of_one_burst_go_together_and_others_one_after_another():
