@@ -28,6 +28,21 @@ class Event(BaseModel):
 
     version: ClassVar[int] = 1
 
+    @classmethod
+    def upcast(cls, data: dict[str, Any], *, version: int) -> dict[str, Any]:
+        """Return today's fields from those stored under an older `version`.
+
+        An event whose `version` went up overrides this. It must be pure, so that an old event
+        reads the same for ever and in every region.
+
+        Raises:
+            ValueError: this version is newer than the code, or was never given an upcast.
+
+        """
+        raise ValueError(
+            f"{cls.__name__} has no upcast from {version} to {cls.version}: {data.keys()}"
+        )
+
 
 class Command(BaseModel):
     """Something that is asked for. Its type on the wire is the name of its class."""

@@ -15,7 +15,7 @@ with `element_decommissioned`, but for the same decommissioning: nothing to do.
 """
 
 from datetime import datetime
-from typing import Annotated, Final, Literal, assert_never
+from typing import Annotated, Any, ClassVar, Final, Literal, assert_never
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -36,12 +36,31 @@ StoredParameters = dict[str, bool | int | float | str]
 
 
 class NetworkElementRegistered(Event):
-    """The element is known and in service; it has no configuration yet."""
+    """The element is known and in service; it has no configuration yet.
+
+    Version 1 had the PLMN as one text, `plmn` = "262-01"; 3GPP TS 23.003 has two codes.
+    """
+
+    version: ClassVar[int] = 2
 
     element_id: str
     kind: str
     site: str
-    plmn: str
+    mcc: str
+    mnc: str
+
+    @property
+    def plmn(self) -> str:
+        """The PLMN as people write it: MCC-MNC."""
+        return f"{self.mcc}-{self.mnc}"
+
+    @classmethod
+    def upcast(cls, data: dict[str, Any], *, version: int) -> dict[str, Any]:
+        """Split the PLMN of version 1."""
+        if version != 1:
+            return super().upcast(data, version=version)
+        mcc, _, mnc = data.pop("plmn").partition("-")
+        return {**data, "mcc": mcc, "mnc": mnc}
 
 
 class ConfigurationApplied(Event):
@@ -103,7 +122,9 @@ class NetworkElement(BaseModel):
 def evolve(state: NetworkElement | None, event: NetworkElementEvent) -> NetworkElement:
     """Return the state after one more event."""
     if isinstance(event, NetworkElementRegistered):
-        return NetworkElement(**event.model_dump())
+        return NetworkElement(
+            element_id=event.element_id, kind=event.kind, site=event.site, plmn=event.plmn
+        )
     assert state is not None, "a network element's first event is its registration"
     match event:
         case ConfigurationApplied(revision=revision, parameters=parameters):
@@ -198,7 +219,11 @@ def decide(
 def _register(command: NetworkElementCommand) -> tuple[NetworkElementEvent, ...]:
     if not isinstance(command, RegisterNetworkElement):
         raise CommandRefused("unknown_element", "no network element with this id was registered")
-    return (NetworkElementRegistered(**command.model_dump()),)
+    mcc, _, mnc = command.plmn.partition("-")
+    registered = NetworkElementRegistered(
+        element_id=command.element_id, kind=command.kind, site=command.site, mcc=mcc, mnc=mnc
+    )
+    return (registered,)
 
 
 def _apply(state: NetworkElement, command: ApplyConfiguration) -> tuple[NetworkElementEvent, ...]:

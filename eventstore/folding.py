@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import orjson
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel
 
 from domain.aggregate import Aggregate, Event
 from eventstore.commits import REFUSED, UNCHANGED, Commit, RecordedEvent
@@ -60,13 +60,18 @@ def domain_events(aggregate: Aggregate[Any], commit: Commit) -> tuple[Event, ...
     if commit.outcome != "accepted":
         return ()
     try:
-        return tuple(
-            aggregate.event_class(event.topic).model_validate_json(event.data)
-            for event in commit.events
-        )
-    except (KeyError, ValidationError) as error:
+        return tuple(_domain_event(aggregate, event) for event in commit.events)
+    except (KeyError, ValueError, TypeError, AttributeError) as error:
         at = f"{commit.aggregate_id} at {commit.position}"
         raise CorruptLog(f"an event of {at} cannot be read: {type(error).__name__}") from error
+
+
+def _domain_event(aggregate: Aggregate[Any], event: RecordedEvent) -> Event:
+    event_class = aggregate.event_class(event.topic)
+    if event.version == event_class.version:
+        return event_class.model_validate_json(event.data)
+    upcast = event_class.upcast(orjson.loads(event.data), version=event.version)
+    return event_class.model_validate(upcast)
 
 
 def fold_commit(aggregate: Aggregate[Any], fold: Fold, commit: Commit) -> Fold:

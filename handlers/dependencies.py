@@ -79,6 +79,7 @@ class Dependencies:
             region=region,
             required=frozenset(self.settings.regions),
             log=self.log,
+            registry=self.registry,
             projections=self.projections,
             views=self.views_of(region),
             responses=self.responses_of(region),

@@ -27,7 +27,7 @@ def row(change: Change) -> Document:
             "command_id": commit.command.command_id,
             "producer": commit.command.producer,
         },
-        "events": told_events(commit),
+        "events": told_events(change),
         "origin": commit.origin,
         "recorded_at": iso(commit.recorded_at_ms),
         "occurred_at": commit.command.occurred_at,

@@ -10,9 +10,10 @@ from typing import Any
 
 import orjson
 
-from eventstore.commits import EPOCH_SPAN, Commit
+from eventstore.commits import EPOCH_SPAN, REFUSED
 from eventstore.consistency import token_of
 from eventstore.identity import Keys
+from projections.projection import Change
 from projections.views import View
 
 SOURCE = "antiphon"
@@ -30,7 +31,7 @@ def iso(at_ms: int) -> str:
 
 
 def build_answer(
-    commit: Commit,
+    change: Change,
     view: View,
     *,
     keys: Keys,
@@ -40,13 +41,14 @@ def build_answer(
     """Return the body of Event B as JSON.
 
     Args:
-        commit: the decided command.
+        change: the decided command, with its events.
         view: the aggregate's view, read consistently in the answering region.
         keys: the installation's keys.
         applied_at_ms: when each required region had applied the commit.
         answered_at_ms: now.
 
     """
+    commit = change.commit
     # The rule of the house: never an Event B from a state older than Event A.
     assert view.applied >= commit.last_position, "an answer from a stale view"
     detail: dict[str, Any] = {
@@ -62,7 +64,7 @@ def build_answer(
         },
         "aggregate_id": commit.aggregate_id,
         "sequence": commit.sequence,
-        "events": told_events(commit),
+        "events": told_events(change),
         "state": view.document,
         "as_of_sequence": view.applied % EPOCH_SPAN,
         "regions": {region: iso(at) for region, at in sorted(applied_at_ms.items())},
@@ -79,16 +81,20 @@ def build_answer(
     return orjson.dumps(detail).decode()
 
 
-def told_events(commit: Commit) -> list[dict[str, Any]]:
-    """Return a commit's events as answers and timelines tell them; none for a no-op."""
-    if commit.outcome == "unchanged":
-        return []
+def told_events(change: Change) -> list[dict[str, Any]]:
+    """Return a commit's events as answers and timelines tell them, in today's version.
+
+    A refusal tells its reason as the one event that it is; a no-op has nothing to tell.
+    """
+    commit = change.commit
     first = commit.position % EPOCH_SPAN
+    if commit.refusal is not None:
+        return [{"sequence": first, "type": REFUSED, "data": commit.refusal}]
     return [
         {
             "sequence": first + offset,
-            "type": event.topic.rpartition(".")[2],
-            "data": orjson.loads(event.data),
+            "type": type(event).__name__,
+            "data": event.model_dump(mode="json"),
         }
-        for offset, event in enumerate(commit.events)
+        for offset, event in enumerate(change.events)
     ]

@@ -34,8 +34,9 @@ def apply(document: Document | None, change: Change) -> Document | None:
 def _after(document: Document, event: NetworkElementEvent) -> Document:
     match event:
         case NetworkElementRegistered():
-            registered = {**event.model_dump(), "status": "in_service", "reason": None}
-            return {**registered, "revision": 0, "parameters": {}, "revisions": []}
+            registered = {**event.model_dump(exclude={"mcc", "mnc"}), "plmn": event.plmn}
+            configured = {"revision": 0, "parameters": {}, "revisions": []}
+            return {**registered, "status": "in_service", "reason": None, **configured}
         case ConfigurationApplied() | ConfigurationRolledBack():
             return {
                 **document,

@@ -12,13 +12,15 @@ from typing import Protocol
 
 import orjson
 
+from domain.registry import Registry
 from eventstore.commits import Commit, parse_commit_id
 from eventstore.errors import StoreUnavailable
+from eventstore.folding import domain_events
 from eventstore.identity import Keys
 from eventstore.log import CommitLog
 from projections.acknowledgements import AckMessage
 from projections.answers import DETAIL_TYPES, build_answer
-from projections.projection import Projection
+from projections.projection import Change, Projection
 from projections.responses import DUE_AFTER_MS, KEEP_S, Response, ResponseStore
 from projections.views import ViewStore
 
@@ -47,6 +49,7 @@ class Responder:
     region: str
     required: frozenset[str]
     log: CommitLog
+    registry: Registry
     projections: Sequence[Projection]
     views: ViewStore
     responses: ResponseStore
@@ -120,8 +123,9 @@ class Responder:
         if view.applied < commit.last_position:
             # An acknowledgement is a hint; the view is the proof, and it says: not yet.
             raise StoreUnavailable(f"the view of {commit.commit_id} has not applied it yet")
+        aggregate = self.registry.aggregate_by_tag(commit.aggregate_id.partition(".")[0])
         return build_answer(
-            commit,
+            Change(commit, domain_events(aggregate, commit)),
             view,
             keys=self.keys,
             applied_at_ms={r: response.applied_at_ms[r] for r in self.required},

@@ -45,7 +45,12 @@ def rolled_back(revision, to, parameters):
     return ConfigurationRolledBack(revision=revision, rolled_back_to=to, parameters=parameters)
 
 
-REGISTERED = NetworkElementRegistered(**DATA)
+def registered(**fields):
+    mcc, mnc = fields.pop("plmn").split("-")
+    return NetworkElementRegistered(**fields, mcc=mcc, mnc=mnc)
+
+
+REGISTERED = registered(**DATA)
 CONFIGURED = (REGISTERED, applied(1, P1), applied(2, P2))
 DECOMMISSIONED = NetworkElementDecommissioned(reason="site closed")
 PASTS = {
@@ -64,7 +69,7 @@ UNKNOWN, GONE, STALE, NO_REVISION = (
 )
 REGISTER = RegisterNetworkElement(**DATA)
 REGISTER_ELSEWHERE = RegisterNetworkElement(**DATA | {"site": "ber-mitte-4"})
-ELSEWHERE = NetworkElementRegistered(**DATA | {"site": "ber-mitte-4"})
+ELSEWHERE = registered(**DATA | {"site": "ber-mitte-4"})
 # Command: what comes of it in each of the states above.
 TABLE = [
     (REGISTER, REGISTERED, NOTHING, NOTHING, NOTHING, GONE),
