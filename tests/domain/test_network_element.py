@@ -45,7 +45,7 @@ def rolled_back(revision, to, parameters):
     return ConfigurationRolledBack(revision=revision, rolled_back_to=to, parameters=parameters)
 
 
-def registered(**fields):
+def registered(**fields: str):
     mcc, mnc = fields.pop("plmn").split("-")
     return NetworkElementRegistered(**fields, mcc=mcc, mnc=mnc)
 
