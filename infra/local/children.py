@@ -35,7 +35,7 @@ class EngineFailed(Exception):
 class Child:
     """One process, tied to ours by the lifeline."""
 
-    def __init__(  # one process needs all of this said
+    def __init__(
         self,
         *,
         name: str,

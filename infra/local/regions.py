@@ -34,7 +34,7 @@ class LocalRegions:
         """Args: progress: told in a few words what is being done."""
         self._config = config
         self._progress = progress
-        self._lifeline = Lifeline()
+        self._lifeline: Lifeline | None = None
         self._children: list[Child] = []
         self._run_directory: Path | None = None
 
@@ -58,7 +58,9 @@ class LocalRegions:
 
     def stop(self) -> None:
         """Stop every process and remove the temporary files; calling it again does nothing."""
-        self._lifeline.cut()
+        if self._lifeline is not None:
+            self._lifeline.cut()
+            self._lifeline = None
         for child in self._children:
             child.wait_or_kill()
         self._children.clear()
@@ -86,6 +88,7 @@ class LocalRegions:
     def _launch(self) -> Started:
         with Ports(self._config) as ports:
             self._progress("starting the engines")
+            self._lifeline = Lifeline()
             self._run_directory = Path(tempfile.mkdtemp(prefix="antiphon-"))
             logs = self._config.directory / "logs" / str(self._config.base_port)
             logs.mkdir(parents=True, exist_ok=True)

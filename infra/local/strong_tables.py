@@ -22,7 +22,14 @@ from multidict import CIMultiDict
 from infra.local.engine_calls import Answer, EngineCalls, authorization
 from infra.local.network import Dropped, Network
 from infra.local.replicas import Journal, Key, ReplicatedTable, key_of
-from infra.local.table_calls import BATCHES, TARGET_PREFIX, TRANSACTIONS, TableCall, read_call
+from infra.local.table_calls import (
+    BATCHES,
+    STATEMENTS,
+    TARGET_PREFIX,
+    TRANSACTIONS,
+    TableCall,
+    read_call,
+)
 
 # How long a call waits for its region to reach another before it is refused.
 REFUSE_AFTER_S = 1.0
@@ -75,6 +82,13 @@ class StrongTables:
                 "com.amazon.coral.validate#ValidationException",
                 "Transactional operations are not supported on global tables with "
                 "multi-Region strong consistency",
+            )
+        if call.operation in STATEMENTS and call.writes:
+            # The engine gives such a write no stream record, so it would reach no replica.
+            return _error(
+                HTTPStatus.BAD_REQUEST,
+                "com.amazon.coral.validate#ValidationException",
+                "PartiQL statements that write to a global table are not available locally",
             )
         if call.operation in BATCHES:
             return await self._batch(call)

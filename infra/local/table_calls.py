@@ -14,9 +14,9 @@ import orjson
 TARGET_PREFIX = "DynamoDB_20120810."
 SINGLE_WRITES = frozenset({"PutItem", "UpdateItem", "DeleteItem"})
 BATCHES = frozenset({"BatchGetItem", "BatchWriteItem"})
+STATEMENTS = frozenset({"ExecuteStatement", "BatchExecuteStatement"})
 TRANSACTIONS = frozenset({"TransactGetItems", "TransactWriteItems", "ExecuteTransaction"})
 _SINGLE_READS = frozenset({"GetItem", "Query", "Scan"})
-_STATEMENTS = frozenset({"ExecuteStatement", "BatchExecuteStatement"})
 
 # Gives the name of the global table that a name or an ARN means, or None.
 KnownTable = Callable[[str], str | None]
@@ -43,7 +43,7 @@ class TableCall:
     def writes(self) -> bool:
         """Whether a call that is no batch writes anything."""
         return self.operation in SINGLE_WRITES or (
-            self.operation in _STATEMENTS
+            self.operation in STATEMENTS
             and any(
                 not str(part.get("Statement", "")).lstrip().upper().startswith("SELECT")
                 for part in self._parts()

@@ -73,7 +73,9 @@ class AwsEndpoint:
             await self._network.cross(self._caller, region)
             answer = await self._call(request, body, region=region, service=service)
             await self._network.cross(region, self._caller)
-        except (Dropped, ClientError, TimeoutError) as error:
+        except Dropped:
+            return _hang_up(request)
+        except (ClientError, TimeoutError) as error:
             _logger.warning("no answer to a call to %s in %s: %r", service, region, error)
             return _hang_up(request)
         return web.Response(status=answer.status, headers=answer.headers, body=answer.body)

@@ -1,0 +1,108 @@
+"""Which calls are about a global table, and what they write."""
+
+from typing import Any
+
+import orjson
+import pytest
+
+from infra.local.table_calls import read_call
+
+TABLE = "antiphon-events"
+KEY = {"a": {"S": "sub.1"}, "q": {"N": "1"}}
+
+
+def call(operation: str, **request: Any):
+    return read_call(
+        operation=operation,
+        body=orjson.dumps(request),
+        known=lambda named: TABLE if named.rpartition(":table/")[2] == TABLE else None,
+        region="us-east-1",
+        caller=None,
+    )
+
+
+@pytest.mark.parametrize(
+    ("operation", "request_"),
+    [
+        ("GetItem", {"TableName": TABLE, "Key": KEY}),
+        ("Query", {"TableName": f"arn:aws:dynamodb:us-east-1:000000000000:table/{TABLE}"}),
+        ("BatchGetItem", {"RequestItems": {"other": {}, TABLE: {}}}),
+        ("TransactWriteItems", {"TransactItems": [{"Put": {"TableName": TABLE, "Item": KEY}}]}),
+        ("ExecuteStatement", {"Statement": 'SELECT * FROM "antiphon-events" WHERE a = ?'}),
+        ("ExecuteStatement", {"Statement": "INSERT INTO \"antiphon-events\" VALUE {'a': 'x'}"}),
+        (
+            "ExecuteTransaction",
+            {"TransactStatements": [{"Statement": 'DELETE FROM "antiphon-events"'}]},
+        ),
+    ],
+)
+def test_a_call_that_names_a_global_table_is_recognised(operation, request_):
+    assert call(operation, **request_).tables == {TABLE}
+
+
+@pytest.mark.parametrize(
+    ("operation", "request_"),
+    [
+        ("PutItem", {"TableName": "antiphon-views", "Item": {"d": {"S": TABLE}}}),
+        ("PutItem", {"TableName": f"{TABLE}-archive", "Item": KEY}),
+        ("DescribeTable", {"TableName": TABLE}),
+    ],
+)
+def test_a_call_that_only_mentions_it_is_not(operation, request_):
+    assert call(operation, **request_) is None
+
+
+def test_a_body_that_is_no_json_is_left_to_the_engine():
+    assert (
+        read_call(
+            operation="PutItem", body=b"{", known=lambda _: TABLE, region="us-east-1", caller=None
+        )
+        is None
+    )
+
+
+@pytest.mark.parametrize(
+    ("operation", "request_", "writes"),
+    [
+        ("PutItem", {"TableName": TABLE, "Item": KEY}, True),
+        ("UpdateItem", {"TableName": TABLE, "Key": KEY}, True),
+        ("DeleteItem", {"TableName": TABLE, "Key": KEY}, True),
+        ("Query", {"TableName": TABLE}, False),
+        ("ExecuteStatement", {"Statement": ' select * from "antiphon-events"'}, False),
+        ("ExecuteStatement", {"Statement": 'UPDATE "antiphon-events" SET x = 1'}, True),
+        (
+            "BatchExecuteStatement",
+            {
+                "Statements": [
+                    {"Statement": 'SELECT * FROM "antiphon-events"'},
+                    {"Statement": 'DELETE FROM "antiphon-events"'},
+                ]
+            },
+            True,
+        ),
+    ],
+)
+def test_writes_are_told_from_reads(operation, request_, writes):
+    assert call(operation, **request_).writes is writes
+
+
+def test_the_keys_of_a_batch_are_those_of_its_puts_and_deletes():
+    other = {"a": {"S": "sub.2"}, "q": {"N": "1"}}
+    batch = call(
+        "BatchWriteItem",
+        RequestItems={
+            TABLE: [{"PutRequest": {"Item": KEY}}, {"DeleteRequest": {"Key": other}}],
+        },
+    )
+    assert list(batch.attributes_written()) == [(TABLE, KEY), (TABLE, other)]
+
+
+def test_the_name_of_a_replica_in_an_arn_becomes_the_name_of_the_table():
+    read = call(
+        "GetItem",
+        TableName=f"arn:aws:dynamodb:eu-west-1:000000000000:table/{TABLE}",
+        Key=KEY,
+        ConsistentRead=True,
+    )
+    assert orjson.loads(read.body)["TableName"] == TABLE
+    assert read.reads_consistently

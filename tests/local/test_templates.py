@@ -1,0 +1,220 @@
+"""The templates: what SAM makes of them, the names everyone relies on, who may do what."""
+
+from functools import cache
+from typing import Any
+
+import pytest
+from boto3.session import Session
+from samtranslator.parser.parser import Parser
+from samtranslator.translator.translator import Translator
+from samtranslator.yaml_helper import yaml_parse
+
+from handlers.settings import Settings
+from infra.local.deployment import TEMPLATES, function_names, global_tables
+
+REGIONS = "us-east-1,eu-west-1,ap-south-1"
+REQUIRED_SETTINGS = {
+    name for name, setting in Settings.model_fields.items() if setting.is_required()
+} - {"region"}  # which Lambda gives
+FUNCTIONS = {
+    "antiphon-commands": "commands",
+    "antiphon-command-queue": "command_queue",
+    "antiphon-projector": "projector",
+    "antiphon-responder": "responder",
+    "antiphon-sweeper": "sweeper",
+    "antiphon-queries": "queries",
+}
+
+
+@cache
+def region() -> dict[str, Any]:
+    """region.yaml as CloudFormation gets it from the SAM transform."""
+    template = yaml_parse((TEMPLATES / "region.yaml").read_text())
+    parameters = {
+        "Regions": REGIONS,
+        "EventsStreamArn": "arn:aws:dynamodb:us-east-1:0:table/antiphon-events/stream/x",
+        "CodeBucket": "bucket",
+        "CodeKey": "key",
+        "Secret": "s" * 32,
+    }
+    translator = Translator(None, Parser(), boto_session=Session(region_name="us-east-1"))
+    # No map of AWS's managed policies: the template must not need any.
+    transformed: dict[str, Any] = translator.translate(
+        template, parameter_values=parameters, get_managed_policy_map=dict
+    )
+    return transformed
+
+
+def of_type(kind: str) -> dict[str, dict[str, Any]]:
+    return {
+        name: resource["Properties"]
+        for name, resource in region()["Resources"].items()
+        if resource["Type"] == kind
+    }
+
+
+def functions() -> dict[str, dict[str, Any]]:
+    return {
+        properties["FunctionName"]: properties
+        for properties in of_type("AWS::Lambda::Function").values()
+    }
+
+
+def statements_of(function: str) -> list[dict[str, Any]]:
+    """Everything that the role of a function allows."""
+    resources = region()["Resources"]
+    role = resources[functions()[function]["Role"]["Fn::GetAtt"][0]]["Properties"]
+    documents = [policy["PolicyDocument"] for policy in role["Policies"]]
+    documents += [
+        resources[managed["Ref"]]["Properties"]["PolicyDocument"]
+        for managed in role["ManagedPolicyArns"]
+    ]
+    return [statement for document in documents for statement in document["Statement"]]
+
+
+def actions_of(function: str) -> set[str]:
+    actions: set[str] = set()
+    for statement in statements_of(function):
+        action = statement["Action"]
+        actions |= {action} if isinstance(action, str) else set(action)
+    return actions
+
+
+def test_every_function_runs_the_one_entry_point_as_what_its_environment_says():
+    for name, properties in functions().items():
+        variables = properties["Environment"]["Variables"]
+        assert properties["Handler"] == "handlers.entry.handler"
+        assert properties["Runtime"] == "python3.12"
+        assert properties["Architectures"] == ["arm64"]
+        assert properties["TracingConfig"] == {"Mode": "Active"}
+        assert variables["ANTIPHON_FUNCTION"] == FUNCTIONS[name]
+        given = {name.removeprefix("ANTIPHON_").lower() for name in variables}
+        assert given == REQUIRED_SETTINGS
+    assert functions().keys() == FUNCTIONS.keys() == set(function_names())
+
+
+def test_the_queues_have_the_names_that_other_regions_and_producers_use():
+    names = {properties["QueueName"] for properties in of_type("AWS::SQS::Queue").values()}
+    assert names == {
+        "antiphon-commands.fifo",
+        "antiphon-commands-dead.fifo",
+        "antiphon-lane",
+        "antiphon-lane-dead",
+        "antiphon-acks",
+        "antiphon-acks-dead",
+        "antiphon-answers",
+    }
+
+
+def test_the_secret_is_shown_nowhere():
+    secret = region()["Parameters"]["Secret"]
+    assert secret["NoEcho"] is True
+    assert "Default" not in secret
+
+
+def test_the_log_is_the_only_global_table_and_cannot_be_deleted_with_its_stack():
+    template = yaml_parse((TEMPLATES / "global.yaml").read_text())
+    table = template["Resources"]["EventsTable"]
+    assert global_tables() == ("antiphon-events",)
+    assert table["DeletionPolicy"] == table["UpdateReplacePolicy"] == "Retain"
+    assert template["Parameters"]["MultiRegionConsistency"]["Default"] == "STRONG"
+    # A strong table takes neither a time to live nor local indexes.
+    assert not {"TimeToLiveSpecification", "LocalSecondaryIndexes"} & table["Properties"].keys()
+
+
+# What a mapping must say so that nothing is lost, with Lambda's documentation as the source.
+
+
+def mappings() -> list[dict[str, Any]]:
+    return list(of_type("AWS::Lambda::EventSourceMapping").values())
+
+
+def test_every_mapping_takes_reports_of_single_failures():
+    assert len(mappings()) == 4
+    for mapping in mappings():
+        assert mapping["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
+
+
+def test_the_stream_is_read_from_its_beginning_and_gives_records_up_only_to_a_bucket():
+    (stream,) = [mapping for mapping in mappings() if "StartingPosition" in mapping]
+    assert stream["StartingPosition"] == "TRIM_HORIZON"
+    assert stream["BisectBatchOnFunctionError"] is True
+    assert stream["MaximumRetryAttempts"] == -1
+    # Before the stream itself would drop the record, at 24 hours.
+    assert 0 < stream["MaximumRecordAgeInSeconds"] < 24 * 3600
+    destination = stream["DestinationConfig"]["OnFailure"]["Destination"]
+    assert destination == {"Fn::GetAtt": ["DiscardedBucket", "Arn"]}
+
+
+def test_every_queue_with_a_function_waits_six_times_as_long_and_has_a_dead_letter_queue():
+    queues = of_type("AWS::SQS::Queue")
+    resources = region()["Resources"]
+    for mapping in mappings():
+        if "StartingPosition" in mapping:
+            continue
+        queue = queues[mapping["EventSourceArn"]["Fn::GetAtt"][0]]
+        function = resources[mapping["FunctionName"]["Ref"]]["Properties"]
+        assert queue["VisibilityTimeout"] >= 6 * function["Timeout"]
+        dead = queues[queue["RedrivePolicy"]["deadLetterTargetArn"]["Fn::GetAtt"][0]]
+        assert dead["MessageRetentionPeriod"] == 14 * 24 * 3600
+        assert dead.get("FifoQueue") == queue.get("FifoQueue")
+
+
+def test_functions_behind_the_api_end_before_the_api_gives_up():
+    assert functions()["antiphon-commands"]["Timeout"] < 30
+    assert functions()["antiphon-queries"]["Timeout"] < 30
+
+
+# Least privilege.
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_no_function_may_do_everything_of_anything(function):
+    for action in actions_of(function):
+        assert "*" not in action
+    for statement in statements_of(function):
+        if statement["Resource"] == "*":
+            # Actions that know no narrower resource.
+            assert (
+                set(statement["Action"])
+                <= {
+                    "xray:PutTraceSegments",
+                    "xray:PutTelemetryRecords",
+                }
+                or statement["Action"] == "dynamodb:ListStreams"
+            )
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_what_is_open_to_every_region_is_closed_to_those_of_the_deployment(function):
+    for statement in statements_of(function):
+        resource = statement["Resource"]
+        if isinstance(resource, dict) and ":*:" in str(resource.get("Fn::Sub", "")):
+            assert statement["Condition"] == {
+                "StringEquals": {"aws:RequestedRegion": {"Ref": "Regions"}}
+            }
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_the_log_is_written_by_the_command_handlers_alone_and_only_by_puts(function):
+    on_the_log = {
+        action
+        for statement in statements_of(function)
+        if "table/antiphon-events" in str(statement["Resource"])
+        for action in (
+            [statement["Action"]] if isinstance(statement["Action"], str) else statement["Action"]
+        )
+    }
+    writers = {"antiphon-commands", "antiphon-command-queue"}
+    allowed = {"dynamodb:GetItem", "dynamodb:Query"}
+    assert on_the_log == allowed | ({"dynamodb:PutItem"} if function in writers else set())
+
+
+def test_only_those_who_answer_may_publish():
+    publishers = {name for name in FUNCTIONS if "events:PutEvents" in actions_of(name)}
+    assert publishers == {"antiphon-responder", "antiphon-sweeper"}
+
+
+def test_nobody_may_delete_an_item():
+    for function in FUNCTIONS:
+        assert "dynamodb:DeleteItem" not in actions_of(function)
