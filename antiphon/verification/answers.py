@@ -10,7 +10,7 @@ from typing import Any
 import orjson
 
 from antiphon.verification.histories import History, Item, State
-from antiphon.verification.views import shows, told_events
+from antiphon.verification.views import shows
 from antiphon.violations import Kind, Violation
 from eventstore.commits import EPOCH_SPAN, Commit
 from eventstore.identity import Keys
@@ -73,6 +73,8 @@ class Answers:
         for field, (told, expected) in self._fields(commit, detail).items():
             if told != expected:
                 yield _violation(commit, f"its answer tells another {field} than the log")
+        if not history.tells(commit, detail.get("events")):
+            yield _violation(commit, "its answer tells other events than the log")
         yield from _check_state(commit, detail, history)
         missing = sorted(set(self._regions) - set(detail.get("regions") or ()))
         if missing:
@@ -95,7 +97,6 @@ class Answers:
             },
             "aggregate_id": commit.aggregate_id,
             "sequence": commit.sequence,
-            "events": told_events(commit),
             "origin": commit.origin,
             "correlation_id": commit.correlation_id,
         }

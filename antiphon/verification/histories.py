@@ -4,17 +4,19 @@ The fold is made here, from the domain's `evolve` alone, so that the read models
 against something that no projection had a hand in.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
 from typing import Any
 
+import orjson
 from pydantic import BaseModel
 
 from antiphon.violations import Violation
+from domain.aggregate import Event
 from domain.network_element import NetworkElement
 from domain.registry import Registry
-from eventstore.commits import Commit, from_item
+from eventstore.commits import EPOCH_SPAN, Commit, from_item
 from eventstore.errors import CorruptLog
 from eventstore.folding import domain_events
 
@@ -27,13 +29,14 @@ State = dict[str, Any] | None
 class History:
     """One aggregate: its commits in order, and its state after each of them.
 
-    `states` is keyed by the position of a commit's last event; it ends where the chain
-    breaks, since nobody can say what the state is after a hole.
+    `states` is keyed by the position of a commit's last event, `events` by that of its
+    first; both end where the chain breaks: nobody can say what the state is after a hole.
     """
 
     aggregate_id: str
     commits: list[Commit] = field(default_factory=list)
     states: dict[int, State] = field(default_factory=dict)
+    events: dict[int, tuple[Event, ...]] = field(default_factory=dict)
     violations: list[Violation] = field(default_factory=list)
 
     @property
@@ -41,10 +44,38 @@ class History:
         """The position of the last event."""
         return self.commits[-1].last_position if self.commits else 0
 
+    def tells(self, commit: Commit, told: Any) -> bool:
+        """Say whether `told` are the events of a commit, as answers and rows tell them.
+
+        In the form that is stored, or in that of today: what was told before a new version
+        of an event stays as it was told.
+        """
+        return told in (self._told_as_stored(commit), self._told_today(commit))
+
+    def _told_as_stored(self, commit: Commit) -> list[dict[str, Any]]:
+        if commit.outcome == "unchanged":
+            return []
+        events = [(event.topic.rpartition(".")[2], event.data) for event in commit.events]
+        return _numbered(commit, [(name, orjson.loads(data)) for name, data in events])
+
+    def _told_today(self, commit: Commit) -> list[dict[str, Any]]:
+        events = self.events.get(commit.position, ())
+        return _numbered(
+            commit, [(type(event).__name__, event.model_dump(mode="json")) for event in events]
+        )
+
     def blame(self, text: str, *, position: int | str) -> None:
         """Note that the log itself is not as it should be."""
         key = f"{self.aggregate_id}.{position}"
         self.violations.append(Violation(kind="log", where=LOG, key=key, text=text))
+
+
+def _numbered(commit: Commit, events: Sequence[tuple[str, Any]]) -> list[dict[str, Any]]:
+    first = commit.position % EPOCH_SPAN
+    return [
+        {"sequence": first + offset, "type": name, "data": data}
+        for offset, (name, data) in enumerate(events)
+    ]
 
 
 def histories(items: Iterable[Item], *, registry: Registry) -> Iterator[History]:
@@ -92,7 +123,8 @@ def _fold(history: History, registry: Registry) -> None:
             return
         last = commit.last_position
         try:
-            for event in domain_events(aggregate, commit):
+            history.events[commit.position] = domain_events(aggregate, commit)
+            for event in history.events[commit.position]:
                 state = aggregate.evolve(state, event)
         except (CorruptLog, ValueError, AssertionError) as error:
             text = f"its events cannot be folded: {error or type(error).__name__}"
@@ -104,13 +136,11 @@ def _fold(history: History, registry: Registry) -> None:
 def shown(state: BaseModel | None) -> State:
     """What a document that shows a state must have: its plain fields, and what they are made of.
 
-    A network element keeps its revisions whole; documents show their numbers and the
-    parameters of the last one.
+    A network element keeps its revisions whole; documents show their numbers.
     """
     if state is None:
         return None
     fields = state.model_dump(mode="json", exclude={"revisions"})
     if isinstance(state, NetworkElement):
         fields["revisions"] = [revision.revision for revision in state.revisions]
-        fields["parameters"] = dict(state.revisions[-1].parameters) if state.revisions else {}
     return fields

@@ -68,6 +68,8 @@ class System:
         self.rules: set[tuple[str, str]] = set()
         self.queues: set[tuple[str, str]] = set()
         self.tables: dict[tuple[str, str], list[dict[str, Any]]] = {}
+        self.commands_come_in = False
+        self.counted = 0
         self.dead_letters: dict[tuple[str, str], int] = {}
         self._news = threading.Condition(threading.RLock())
         self.base_port, servers = _consecutive_ports(len(REGIONS))
@@ -233,6 +235,9 @@ class System:
             items = self.tables.get((region[1], request["TableName"]), [])
             if "IndexName" in request:
                 items = [item for item in items if request["IndexName"] in item]
+            if request.get("Select") == "COUNT":
+                self.counted += self.commands_come_in
+                return 200, {"Count": len(items) + self.counted}, {}
             return 200, {"Items": items, "Count": len(items)}, {}
         if service == "AWSEvents":
             return self._events(region[1], operation, request)
