@@ -91,6 +91,8 @@ class Aggregate(Generic[S]):
         natural_key: command -> what tells its aggregate from others; personal data perhaps.
         decide: see `Decide`.
         evolve: (state, event) -> state. Never fails on an event that `decide` made.
+        fold_version: goes up when `evolve` makes another state of the same events, so that
+            snapshots of the old one are left aside.
 
     """
 
@@ -102,6 +104,7 @@ class Aggregate(Generic[S]):
     natural_key: Callable[[Any], str]
     decide: Decide[S]
     evolve: Callable[[S | None, Any], S]
+    fold_version: int = 1
 
     def topic(self, event_class: type[Event]) -> str:
         """Return the stored name of one of its classes of events."""

@@ -11,14 +11,13 @@
 Loading is optimistic (a warm fold, or the region's own replica): the append verifies it.
 """
 
-import threading
-from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from domain.aggregate import Aggregate, Command, CommandRefused
+from domain.aggregate import Aggregate, Command, CommandRefused, Event
+from eventstore.bounds import Bounds
 from eventstore.commits import (
     MAX_EVENT_BYTES,
     MAX_EVENTS,
@@ -37,21 +36,19 @@ from eventstore.errors import (
     StoreUnavailable,
     TooLarge,
 )
-from eventstore.folding import (
-    Fold,
-    fold_commit,
-    fold_commits,
-    record,
-    record_refusal,
-    record_unchanged,
-)
+from eventstore.folding import Fold, record, record_refusal, record_unchanged
 from eventstore.identity import Keys
+from eventstore.loading import Loader
 from eventstore.log import CommitLog
+from eventstore.snapshots import Snapshots
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CommandRequest:
-    """A valid command with all that its envelope said of it."""
+    """A valid command with all that its envelope said of it.
+
+    `first_received_ms` is set where work may be redelivered late: when it was first received.
+    """
 
     aggregate: Aggregate[Any]
     command: Command
@@ -63,6 +60,7 @@ class CommandRequest:
     expected_sequence: int | None = None
     depends_on: str | None = None
     traceparent: str | None = None
+    first_received_ms: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,16 +70,6 @@ class Decision:
     commit: Commit
     duplicate: bool
     attempts: int
-
-
-@dataclass(frozen=True, slots=True)
-class Bounds:
-    """How long and how often an append is tried, and how many aggregates stay warm."""
-
-    max_tries: int = 32
-    total_s: float = 8.0
-    pause_s: float = 0.05
-    warm_aggregates: int = 2_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,14 +95,21 @@ class EventStore:
     """Decides commands of one region. Safe to share between threads."""
 
     def __init__(
-        self, log: CommitLog, *, keys: Keys, region: str, clock: Clock, bounds: Bounds | None = None
+        self,
+        log: CommitLog,
+        *,
+        keys: Keys,
+        region: str,
+        clock: Clock,
+        bounds: Bounds | None = None,
+        snapshots: Snapshots | None = None,
     ) -> None:
         self._log = log
         self._keys = keys
         self._region = region
         self._clock = clock
         self._bounds = bounds or Bounds()
-        self._warm = _WarmFolds(self._bounds.warm_aggregates)
+        self._loader = Loader(log, snapshots, self._bounds)
 
     def decide(self, request: CommandRequest) -> Decision:
         """Return the one decision of a command: a new commit, or the first one it ever got.
@@ -124,35 +119,44 @@ class EventStore:
             ExpectationNotMet: the last change is not at `expected_sequence`.
             Conflict: others were first until the bounded tries were used up.
             InvalidToken, DependencyNotReached: what `depends_on` names is not in the log.
-            TooLarge: the decision does not fit one commit.
+            TooLarge: the decision does not fit one commit, or its state one aggregate.
             StoreUnavailable: the outcome is unknown; the same command is safe to send again.
             CorruptLog: the aggregate's log cannot be folded.
 
         """
         attempted = self._identify(request)
-        deadline_s = self._clock.elapsed_s() + self._bounds.total_s
-        fold = self._load(attempted)
+        deadline_s = self._clock.elapsed_s() + self._bounds.append_s
         now = self._clock.now()
-        for attempt in range(1, self._bounds.max_tries + 1):
-            if attempted.token in fold.tokens:
-                return self._first_decision(attempted, fold, attempt)
-            fold = self._meet_preconditions(attempted, fold)
-            if attempted.token in fold.tokens:
-                return self._first_decision(attempted, fold, attempt)
+        fold = self._loader.load(
+            request.aggregate, attempted.aggregate_id, now_ms=int(now.timestamp() * 1000)
+        )
+        first = self._decided_long_ago(attempted, fold, now)
+        for attempt in range(1, self._bounds.append_tries + 1):
+            first = first or self._first(attempted, fold)
+            if first is None:
+                fold = self._meet_preconditions(attempted, fold)
+                first = self._first(attempted, fold)
+            if first is not None:
+                return Decision(first, duplicate=True, attempts=attempt)
             commit = self._commit_of(attempted, fold, now)
             try:
                 there = self._log.put(commit)
             except StoreUnavailable:
                 # Not ambiguous for long: putting again shows whether it was stored.
-                if attempt == self._bounds.max_tries or self._clock.elapsed_s() >= deadline_s:
+                if attempt == self._bounds.append_tries or self._clock.elapsed_s() >= deadline_s:
                     raise
-                self._clock.pause(self._bounds.pause_s * min(attempt, 10))
+                self._clock.pause(self._bounds.append_pause_s * min(attempt, 10))
                 continue
             if there is None or there == commit:
                 # Equal in every field: an earlier try of ours whose answer was lost.
-                self._keep(attempted, fold_commit(request.aggregate, fold, commit))
-                return Decision(commit, duplicate=False, attempts=attempt)
-            fold = self._fold_in(attempted, fold, there=there, again=attempt > 1)
+                return self._appended(attempted, fold, commit, attempt)
+            if there.token == attempted.token:
+                first = self._same_content(attempted, there)
+                continue
+            fold = self._loader.advance(request.aggregate, fold, there)
+            if attempt > 1:
+                # Not alone: catch up with all of them instead of meeting each in turn.
+                fold = self._loader.read_on(request.aggregate, attempted.aggregate_id, fold)
             now = self._clock.now()
             if self._clock.elapsed_s() >= deadline_s:
                 break
@@ -179,54 +183,64 @@ class EventStore:
         content_hash = self._keys.content_hash(command_type, data, preconditions)
         return _Attempted(request, aggregate_id, token, content_hash)
 
-    def _load(self, attempted: _Attempted) -> Fold:
-        """Return a fold that may be behind the log, but never beside it."""
-        warm = self._warm.get(attempted.aggregate_id)
-        if warm is not None:
-            return warm
-        aggregate = attempted.request.aggregate
-        try:
-            near = self._log.read(attempted.aggregate_id, consistent=False)
-            fold = fold_commits(aggregate, Fold(), near)
-        except CorruptLog:
-            # A replica may show a hole that the log does not have; the log itself decides.
-            far = self._log.read(attempted.aggregate_id, consistent=True)
-            fold = fold_commits(aggregate, Fold(), far)
-        self._keep(attempted, fold)
-        return fold
+    def _first(self, attempted: _Attempted, fold: Fold) -> Commit | None:
+        """Return the commit that decided this command before, if the fold knows of one."""
+        for position in fold.tokens.positions(attempted.token):
+            commit = self._commit_at(attempted.aggregate_id, position)
+            if commit.token == attempted.token:
+                return self._same_content(attempted, commit)
+        return None
 
-    def _read_on(self, attempted: _Attempted, fold: Fold) -> Fold:
-        """Return the fold as of the log's tail, by a consistent read of what it lacks."""
-        rest = self._log.read(attempted.aggregate_id, after=fold.last_position, consistent=True)
-        fold = fold_commits(attempted.request.aggregate, fold, rest)
-        self._keep(attempted, fold)
-        return fold
+    def _commit_at(self, aggregate_id: str, position: int) -> Commit:
+        near = self._log.get(aggregate_id, position, consistent=False)
+        commit = near or self._log.get(aggregate_id, position, consistent=True)
+        if commit is None:
+            raise CorruptLog(f"{aggregate_id} lost its commit at {position}")
+        return commit
 
-    def _fold_in(self, attempted: _Attempted, fold: Fold, *, there: Commit, again: bool) -> Fold:
-        """Return the fold after the commit that was first, and after all if it was not alone."""
-        fold = fold_commit(attempted.request.aggregate, fold, there)
-        self._keep(attempted, fold)
-        return self._read_on(attempted, fold) if again else fold
-
-    def _first_decision(self, attempted: _Attempted, fold: Fold, attempt: int) -> Decision:
-        seen = fold.tokens[attempted.token]
-        if seen.content_hash != attempted.content_hash:
+    @staticmethod
+    def _same_content(attempted: _Attempted, first: Commit) -> Commit:
+        if first.content_hash != attempted.content_hash:
             raise KeyReused("this idempotency key was used before for a command of other content")
-        first = self._log.get(
-            attempted.aggregate_id, seen.position, consistent=False
-        ) or self._log.get(attempted.aggregate_id, seen.position, consistent=True)
-        if first is None:
-            raise CorruptLog(f"{attempted.aggregate_id} lost its commit at {seen.position}")
-        return Decision(first, duplicate=True, attempts=attempt)
+        return first
+
+    def _decided_long_ago(self, attempted: _Attempted, fold: Fold, now: datetime) -> Commit | None:
+        """Look through the log for a command that was first received before the window.
+
+        Known tokens cover the window, which is enough for what arrives when it was sent. Work
+        redelivered or replayed later says when it was first received, and everything since
+        then is looked at, newest first.
+        """
+        received_ms = attempted.request.first_received_ms
+        window_ms = self._bounds.token_window_s * 1000
+        if received_ms is None or received_ms > int(now.timestamp() * 1000) - window_ms // 2:
+            return None
+        oldest_ms = received_ms - self._bounds.clock_skew_s * 1000
+        for commit in self._log.read(
+            attempted.aggregate_id, upto=fold.last_position, consistent=True, newest_first=True
+        ):
+            if commit.token == attempted.token:
+                return self._same_content(attempted, commit)
+            if commit.recorded_at_ms < oldest_ms:
+                return None
+        return None
+
+    def _appended(
+        self, attempted: _Attempted, fold: Fold, commit: Commit, attempts: int
+    ) -> Decision:
+        aggregate = attempted.request.aggregate
+        fold = self._loader.advance(aggregate, fold, commit)
+        self._loader.save_if_due(aggregate, attempted.aggregate_id, fold)
+        return Decision(commit, duplicate=False, attempts=attempts)
 
     def _meet_preconditions(self, attempted: _Attempted, fold: Fold) -> Fold:
         """Return a fold on which the preconditions hold; a stale fold is read on before a no."""
         request = attempted.request
         expected = request.expected_sequence
         if expected is not None and expected != fold.changed_at:
-            fold = self._read_on(attempted, fold)
+            fold = self._loader.read_on(request.aggregate, attempted.aggregate_id, fold)
             # A duplicate gets its first decision before any precondition is asked.
-            if expected != fold.changed_at and attempted.token not in fold.tokens:
+            if expected != fold.changed_at and self._first(attempted, fold) is None:
                 raise ExpectationNotMet(
                     f"expected_sequence is {expected}; the last change is at {fold.changed_at}"
                 )
@@ -259,42 +273,29 @@ class EventStore:
             traceparent=request.traceparent,
         )
 
-    @staticmethod
-    def _decided(request: CommandRequest, fold: Fold, now: datetime) -> tuple[RecordedEvent, ...]:
+    def _decided(
+        self, request: CommandRequest, fold: Fold, now: datetime
+    ) -> tuple[RecordedEvent, ...]:
         """Return the decision as events: a refusal and a no-op are decisions too."""
         try:
             decided = request.aggregate.decide(fold.state, request.command, now=now)
         except CommandRefused as refused:
             return (record_refusal(refused.reason, refused.message),)
         events = tuple(record(request.aggregate, event) for event in decided)
-        if len(events) > MAX_EVENTS or size_of(events) > MAX_EVENT_BYTES:
-            raise TooLarge(f"{len(events)} events of {size_of(events)} bytes are too many for one")
+        size = size_of(events)
+        if len(events) > MAX_EVENTS or size > MAX_EVENT_BYTES:
+            raise TooLarge(f"{len(events)} events of {size} bytes are too many for one commit")
+        if fold.size_bound + size > self._bounds.state_bytes:
+            self._require_room(request.aggregate, fold, decided)
         return events or (record_unchanged(),)
 
-    def _keep(self, attempted: _Attempted, fold: Fold) -> None:
-        self._warm.put(attempted.aggregate_id, fold)
-
-
-class _WarmFolds:
-    """The folds of the aggregates used last: a bounded cache that never goes back."""
-
-    def __init__(self, capacity: int) -> None:
-        self._capacity = capacity
-        self._lock = threading.Lock()
-        self._folds: OrderedDict[str, Fold] = OrderedDict()
-
-    def get(self, aggregate_id: str) -> Fold | None:
-        with self._lock:
-            fold = self._folds.get(aggregate_id)
-            if fold is not None:
-                self._folds.move_to_end(aggregate_id)
-            return fold
-
-    def put(self, aggregate_id: str, fold: Fold) -> None:
-        with self._lock:
-            kept = self._folds.get(aggregate_id)
-            if kept is None or kept.last_position <= fold.last_position:
-                self._folds[aggregate_id] = fold
-            self._folds.move_to_end(aggregate_id)
-            while len(self._folds) > self._capacity:
-                self._folds.popitem(last=False)
+    def _require_room(self, aggregate: Aggregate[Any], fold: Fold, events: Sequence[Event]) -> None:
+        """Measure the state that events would make, once its bound says it might be too large."""
+        state = fold.state
+        for event in events:
+            state = aggregate.evolve(state, event)
+        size = len(state.model_dump_json()) if state is not None else 0
+        if size > self._bounds.state_bytes:
+            raise TooLarge(
+                f"the aggregate would have {size} bytes; it may have {self._bounds.state_bytes}"
+            )

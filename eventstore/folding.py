@@ -12,26 +12,36 @@ import orjson
 from pydantic import BaseModel
 
 from domain.aggregate import Aggregate, Event
-from eventstore.commits import REFUSED, UNCHANGED, Commit, RecordedEvent
+from eventstore.commits import REFUSED, UNCHANGED, Commit, RecordedEvent, size_of
 from eventstore.errors import CorruptLog
-
-
-@dataclass(frozen=True, slots=True)
-class Seen:
-    """Where a token was decided, and the content that it was decided for."""
-
-    position: int
-    content_hash: bytes
+from eventstore.tokens import TokenIndex
 
 
 @dataclass(frozen=True, slots=True)
 class Fold:
-    """An aggregate as of `last_position`; `changed_at` is the sequence that last changed it."""
+    """An aggregate as of `last_position`.
+
+    Attributes:
+        state: None if it never existed.
+        changed_at: the sequence of the commit that last changed the state.
+        tokens: where each known token was decided.
+        newest_ms: the latest time recorded in a commit, ms since 1970.
+        saved_at: the position of the snapshot that it came from, 0 for none.
+        size_bound: bytes that the state surely does not exceed as JSON, in round terms.
+
+    """
 
     state: BaseModel | None = None
     last_position: int = 0
     changed_at: int = 0
-    tokens: dict[bytes, Seen] = field(default_factory=dict)
+    tokens: TokenIndex = field(default_factory=TokenIndex)
+    newest_ms: int = 0
+    saved_at: int = 0
+    size_bound: int = 0
+
+    def saved(self) -> "Fold":
+        """Return this fold as one that a snapshot was taken of."""
+        return replace(self, saved_at=self.last_position)
 
 
 def record(aggregate: Aggregate[Any], event: Event) -> RecordedEvent:
@@ -87,13 +97,15 @@ def fold_commit(aggregate: Aggregate[Any], fold: Fold, commit: Commit) -> Fold:
     state = fold.state
     for event in domain_events(aggregate, commit):
         state = aggregate.evolve(state, event)
-    fold.tokens[commit.token] = Seen(commit.position, commit.content_hash)
+    fold.tokens.add(commit.token, commit.position)
     accepted = commit.outcome == "accepted"
     return replace(
         fold,
         state=state,
         last_position=commit.last_position,
         changed_at=commit.sequence if accepted else fold.changed_at,
+        newest_ms=max(fold.newest_ms, commit.recorded_at_ms),
+        size_bound=fold.size_bound + (size_of(commit.events) if accepted else 0),
     )
 
 

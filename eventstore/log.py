@@ -40,9 +40,15 @@ class CommitLog(Protocol):
         ...
 
     def read(
-        self, aggregate_id: str, *, after: int = 0, upto: int = LAST_POSITION, consistent: bool
+        self,
+        aggregate_id: str,
+        *,
+        after: int = 0,
+        upto: int = LAST_POSITION,
+        consistent: bool,
+        newest_first: bool = False,
     ) -> Iterator[Commit]:
-        """Yield the commits with `after` < position <= `upto`, in order.
+        """Yield the commits with `after` < position <= `upto`, in order or newest first.
 
         `consistent=False` reads the region's own replica, which may lag: a prefix of the log.
         """
@@ -92,7 +98,13 @@ class DynamoDBLog:
         return from_item(found["Item"]) if "Item" in found else None
 
     def read(
-        self, aggregate_id: str, *, after: int = 0, upto: int = LAST_POSITION, consistent: bool
+        self,
+        aggregate_id: str,
+        *,
+        after: int = 0,
+        upto: int = LAST_POSITION,
+        consistent: bool,
+        newest_first: bool = False,
     ) -> Iterator[Commit]:
         if upto <= after:
             return
@@ -105,6 +117,7 @@ class DynamoDBLog:
                 ":to": {"N": str(upto)},
             },
             "ConsistentRead": consistent,
+            "ScanIndexForward": not newest_first,
         }
         # Bounded by the log itself: each page (1 MB at most) starts after the one before.
         while True:

@@ -34,10 +34,12 @@ class InMemoryLog:
         after: int = 0,
         upto: int = LAST_POSITION,
         consistent: bool,  # noqa: ARG002 - always is
+        newest_first: bool = False,
     ) -> Iterator[Commit]:
         with self._lock:
             commits = dict(self._commits[aggregate_id])
-        return (commits[at] for at in sorted(commits) if after < at <= upto)
+        order = sorted(commits, reverse=newest_first)
+        return (commits[at] for at in order if after < at <= upto)
 
     def head(self, aggregate_id: str, *, consistent: bool) -> Commit | None:  # noqa: ARG002 - always is
         with self._lock:

@@ -10,21 +10,19 @@ from typing import TYPE_CHECKING, Any
 import boto3
 from botocore.config import Config
 
+from handlers.settings import EdgeBounds
+
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
     from mypy_boto3_events import EventBridgeClient
     from mypy_boto3_sqs import SQSClient
 
-CONNECT_S = 1.0
-READ_S = 3.0
-MAX_ATTEMPTS = 2
-MAX_CONNECTIONS = 50
-
 
 class Clients:
     """Clients of any region, one of each. Safe to share between threads."""
 
-    def __init__(self) -> None:
+    def __init__(self, bounds: EdgeBounds) -> None:
+        self._bounds = bounds
         self._session = boto3.session.Session()
         self._lock = threading.Lock()
         self._built: dict[tuple[str, str], Any] = {}
@@ -47,10 +45,13 @@ class Clients:
             client = self._built.get((service, region))
             if client is None:
                 config = Config(
-                    connect_timeout=CONNECT_S,
-                    read_timeout=READ_S,
-                    retries={"mode": "standard", "total_max_attempts": MAX_ATTEMPTS},
-                    max_pool_connections=MAX_CONNECTIONS,
+                    connect_timeout=self._bounds.connect_s,
+                    read_timeout=self._bounds.read_s,
+                    retries={
+                        "mode": "standard",
+                        "total_max_attempts": self._bounds.call_tries,
+                    },
+                    max_pool_connections=self._bounds.connections,
                 )
                 client = self._session.client(service, region_name=region, config=config)  # type: ignore[call-overload]
                 self._built[service, region] = client

@@ -31,7 +31,7 @@ _UNDECIDABLE = (BadCommand, ExpectationNotMet, KeyReused, InvalidToken, TooLarge
 
 def make_handler(deps: Dependencies) -> Callable[[dict[str, Any], Any], dict[str, Any]]:
     """Return the handler of the queue's batches; it reports the messages to deliver again."""
-    reader = CommandReader(deps.registry)
+    reader = CommandReader(deps.registry, max_bytes=deps.settings.body_bytes)
 
     def handle(event: dict[str, Any], _context: Any) -> dict[str, Any]:
         failed: list[str] = []
@@ -56,6 +56,7 @@ def _take_one(deps: Dependencies, reader: CommandReader, record: Mapping[str, An
             idempotency_key=_attribute(attributes, "Idempotency-Key"),
             correlation_id=_attribute(attributes, "X-Correlation-Id") or secrets.token_hex(16),
             traceparent=_attribute(attributes, "traceparent"),
+            first_received_ms=int(record["attributes"]["SentTimestamp"]),
         )
         decision = deps.event_store.decide(request)
     except _UNDECIDABLE as error:

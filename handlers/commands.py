@@ -23,14 +23,12 @@ from handlers.problems import BAD_COMMANDS, CONTENT_TYPE, Problem, problem_of
 
 logger = Logger(service="commands")
 
-MAX_WAIT_S = 20
-POLL_S = 0.06
 _STATUS = {"accepted": 202, "unchanged": 200, "rejected": 409}
 
 
 def make_handler(deps: Dependencies) -> Callable[[dict[str, Any], Any], dict[str, Any]]:
     """Return the handler of the HTTP route `POST /commands` (payload format 2.0)."""
-    reader = CommandReader(deps.registry)
+    reader = CommandReader(deps.registry, max_bytes=deps.settings.body_bytes)
 
     def handle(event: dict[str, Any], _context: Any) -> dict[str, Any]:
         headers = {name.lower(): value for name, value in (event.get("headers") or {}).items()}
@@ -52,7 +50,7 @@ def make_handler(deps: Dependencies) -> Callable[[dict[str, Any], Any], dict[str
             if isinstance(error, StoreUnavailable):
                 logger.warning("command not taken", reason=str(error))
             return _told(problem)
-        return _reply(deps, request, decision, wait_s=_wait_s(headers))
+        return _reply(deps, request, decision, wait_s=_wait_s(headers, deps.settings.wait_s))
 
     return handle
 
@@ -119,7 +117,7 @@ def _await_answer(deps: Dependencies, decision: Decision, wait_s: float) -> str 
             return response.body
         if time.monotonic() >= deadline_s:
             return None
-        time.sleep(POLL_S)
+        time.sleep(deps.settings.answer_poll_ms / 1000)
 
 
 def _body(event: Mapping[str, Any]) -> bytes:
@@ -132,12 +130,12 @@ def _body(event: Mapping[str, Any]) -> bytes:
         raise BadCommand("malformed", "the body is not base64") from error
 
 
-def _wait_s(headers: Mapping[str, str]) -> float:
-    """Return the seconds of `Prefer: wait=N`, at most 20; a preference that is none is ignored."""
+def _wait_s(headers: Mapping[str, str], most_s: int) -> float:
+    """Return the seconds of `Prefer: wait=N`; a preference that is none is ignored."""
     for preference in headers.get("prefer", "").split(","):
         name, _, value = preference.strip().partition("=")
         if name.strip().lower() == "wait" and value.strip().isascii() and value.strip().isdigit():
-            return float(min(int(value.strip()[:4]), MAX_WAIT_S))
+            return float(min(int(value.strip()[:4]), most_s))
     return 0.0
 
 

@@ -5,9 +5,10 @@ from datetime import UTC, datetime
 from functools import cached_property
 
 from domain.registry import REGISTRY
-from eventstore.decisions import Bounds, Clock, EventStore
+from eventstore.decisions import Clock, EventStore
 from eventstore.identity import Keys
 from eventstore.log import DynamoDBLog
+from eventstore.snapshots import Snapshots
 from handlers.bus import Bus
 from handlers.clients import Clients
 from handlers.queues import Queues
@@ -44,17 +45,20 @@ class Dependencies:
             keys=self.keys,
             region=self.settings.region,
             clock=Clock(now=now, elapsed_s=time.monotonic, pause=time.sleep),
-            bounds=Bounds(max_tries=self.settings.append_tries, total_s=self.settings.append_s),
+            bounds=self.settings,
+            snapshots=self.snapshots,
         )
 
     @cached_property
     def queues(self) -> Queues:
-        settings = self.settings
-        return Queues(
-            self._clients,
-            account=settings.account,
-            lane=settings.lane_queue,
-            acks=settings.acks_queue,
+        return Queues(self._clients, self.settings)
+
+    @cached_property
+    def snapshots(self) -> Snapshots:
+        return Snapshots(
+            self._clients.dynamodb(self.settings.region),
+            table=self.settings.snapshots_table,
+            window_ms=self.settings.token_window_s * 1000,
         )
 
     @cached_property
@@ -70,6 +74,7 @@ class Dependencies:
             acknowledge=self.queues.acknowledge,
             redeliver=lambda commits: self.queues.redeliver(region, commits),
             now_ms=now_ms,
+            bounds=self.settings,
         )
 
     @cached_property
@@ -86,6 +91,7 @@ class Dependencies:
             keys=self.keys,
             publish=Bus(self._clients.events(region), name=self.settings.bus),
             now_ms=now_ms,
+            bounds=self.settings,
         )
 
     @cached_property
@@ -98,6 +104,7 @@ class Dependencies:
             views_of=self.views_of,
             ring=self.queues.ring,
             now_ms=now_ms,
+            bounds=self.settings,
         )
 
     @cached_property
@@ -109,17 +116,20 @@ class Dependencies:
             keys=self.keys,
             elapsed_s=time.monotonic,
             pause=time.sleep,
+            bounds=self.settings,
         )
 
     def views_of(self, region: str) -> ViewStore:
         """Return the views of any region: the sweeper reads those of all."""
         client = self._clients.dynamodb(region)
-        return ViewStore(client, table=self.settings.views_table, keys=self.keys)
+        table = self.settings.views_table
+        return ViewStore(client, table=table, keys=self.keys, bounds=self.settings)
 
     def responses_of(self, region: str) -> ResponseStore:
         """Return the response items of any region: an answer's are where its command came in."""
         client = self._clients.dynamodb(region)
-        return ResponseStore(client, table=self.settings.responses_table)
+        table = self.settings.responses_table
+        return ResponseStore(client, table=table, bounds=self.settings)
 
 
 def now() -> datetime:

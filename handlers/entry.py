@@ -26,7 +26,7 @@ def build_handler(
     """
     settings = Settings.of(environment, region=region)
     module = importlib.import_module(f"handlers.{settings.function}")
-    handler: Handler = module.make_handler(Dependencies(settings, clients or Clients()))
+    handler: Handler = module.make_handler(Dependencies(settings, clients or Clients(settings)))
     return handler
 
 

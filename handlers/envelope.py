@@ -24,7 +24,6 @@ from pydantic import (
 from domain.registry import Registry
 from eventstore.decisions import CommandRequest
 
-MAX_BODY_BYTES = 128 * 1024
 Label = Annotated[str, StringConstraints(min_length=1, max_length=128, pattern=r"^[\x21-\x7e]+$")]
 
 
@@ -60,8 +59,9 @@ class Envelope(BaseModel):
 class CommandReader:
     """Reads the commands of a registry."""
 
-    def __init__(self, registry: Registry) -> None:
+    def __init__(self, registry: Registry, *, max_bytes: int) -> None:
         self._registry = registry
+        self._max_bytes = max_bytes
         self.adapter: TypeAdapter[Any] = TypeAdapter(_union(registry))
 
     def read(
@@ -71,6 +71,7 @@ class CommandReader:
         idempotency_key: str | None,
         correlation_id: str,
         traceparent: str | None,
+        first_received_ms: int | None = None,
     ) -> CommandRequest:
         """Return a valid command.
 
@@ -78,8 +79,8 @@ class CommandReader:
             BadCommand: `too_large`, `malformed` (not JSON) or `invalid` (each field is named).
 
         """
-        if len(body) > MAX_BODY_BYTES:
-            raise BadCommand("too_large", f"a command has at most {MAX_BODY_BYTES} bytes")
+        if len(body) > self._max_bytes:
+            raise BadCommand("too_large", f"a command has at most {self._max_bytes} bytes")
         try:
             raw = orjson.loads(body)
         except orjson.JSONDecodeError as error:
@@ -103,6 +104,7 @@ class CommandReader:
             expected_sequence=envelope.expected_sequence,
             depends_on=envelope.depends_on,
             traceparent=traceparent,
+            first_received_ms=first_received_ms,
         )
 
 

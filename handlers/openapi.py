@@ -11,7 +11,6 @@ import orjson
 from aws_lambda_powertools.event_handler import APIGatewayHttpResolver
 from aws_lambda_powertools.event_handler.openapi.swagger_ui import generate_swagger_html
 
-from domain.registry import Registry
 from handlers.envelope import CommandReader
 
 TITLE = "Antiphon"
@@ -20,13 +19,13 @@ _REF = "#/components/schemas/{model}"
 _SWAGGER = "aws_lambda_powertools.event_handler.openapi.swagger_ui"
 
 
-def document(app: APIGatewayHttpResolver, registry: Registry) -> dict[str, Any]:
+def document(app: APIGatewayHttpResolver, commands: CommandReader) -> dict[str, Any]:
     """Return the document as JSON-able data."""
     schema = app.get_openapi_schema(
         title=TITLE, version=VERSION, description="Event A in, Event B out, in every region."
     )
     told: dict[str, Any] = orjson.loads(schema.model_dump_json(by_alias=True, exclude_none=True))
-    body = CommandReader(registry).adapter.json_schema(ref_template=_REF)
+    body = commands.adapter.json_schema(ref_template=_REF)
     told.setdefault("components", {}).setdefault("schemas", {}).update(body.pop("$defs"))
     told["paths"]["/commands"] = {"post": _post_commands(body)}
     return told

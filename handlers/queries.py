@@ -19,6 +19,7 @@ from eventstore.commits import Commit, parse_commit_id
 from eventstore.consistency import read_token, token_of
 from eventstore.errors import InvalidToken, StoreUnavailable
 from handlers.dependencies import Dependencies
+from handlers.envelope import CommandReader
 from handlers.http import ConcurrentResolver, new_resolver, problem, unknown
 from handlers.openapi import docs_page, document
 from projections.activity import ACTIVITY
@@ -158,6 +159,8 @@ def _commands(app: ConcurrentResolver, deps: Dependencies) -> None:
 
 
 def _about(app: ConcurrentResolver, deps: Dependencies) -> None:
+    commands = CommandReader(deps.registry, max_bytes=deps.settings.body_bytes)
+
     @app.get("/health", summary="Is this region serving?", tags=["about"])
     def health() -> Response[str]:
         settings = deps.settings
@@ -166,11 +169,11 @@ def _about(app: ConcurrentResolver, deps: Dependencies) -> None:
 
     @app.get("/openapi.json", include_in_schema=False)
     def openapi() -> Response[str]:
-        return _json(document(app, deps.registry))
+        return _json(document(app, commands))
 
     @app.get("/docs", include_in_schema=False)
     def docs() -> Response[str]:
-        return Response(200, "text/html; charset=utf-8", docs_page(document(app, deps.registry)))
+        return Response(200, "text/html; charset=utf-8", docs_page(document(app, commands)))
 
 
 def _one(

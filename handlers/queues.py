@@ -13,23 +13,20 @@ from eventstore.aws_errors import passing_errors_translated
 from eventstore.commits import Commit
 from eventstore.errors import StoreUnavailable
 from handlers.clients import Clients
+from handlers.settings import EdgeBounds, Settings
 from projections.lane import lane_messages
-
-_THREADS = 24
-# A region that does not answer may hold this many of the threads, no more.
-_IN_FLIGHT_A_REGION = 6
-_REDELIVER_AFTER_S = 5
 
 
 class Queues:
     """Sends to the queues of every region. Safe to share between threads."""
 
-    def __init__(self, clients: Clients, *, account: str, lane: str, acks: str) -> None:
+    def __init__(self, clients: Clients, settings: Settings) -> None:
         self._clients = clients
-        self._account = account
-        self._lane = lane
-        self._acks = acks
-        self._pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="queues")
+        self._account = settings.account
+        self._lane = settings.lane_queue
+        self._acks = settings.acks_queue
+        self._bounds: EdgeBounds = settings
+        self._pool = ThreadPoolExecutor(settings.send_threads, thread_name_prefix="queues")
         self._places: dict[str, threading.BoundedSemaphore] = {}
 
     def send(self, region: str, queue: str, body: str, **more: Any) -> None:
@@ -54,9 +51,9 @@ class Queues:
             self.send(region, self._lane, body)
 
     def redeliver(self, region: str, commits: Sequence[Commit]) -> None:
-        """Have commits delivered to the region's projector again, 5 s from now."""
+        """Have commits delivered to the region's projector again, some seconds from now."""
         for body in lane_messages(commits):
-            self.send(region, self._lane, body, DelaySeconds=_REDELIVER_AFTER_S)
+            self.send(region, self._lane, body, DelaySeconds=self._bounds.redeliver_s)
 
     def hasten(self, regions: Sequence[str], commit: Commit, *, within_s: float) -> None:
         """Send a fresh commit to the projectors of all regions, as far as time allows.
@@ -73,7 +70,9 @@ class Queues:
         wait(sending, timeout=within_s)
 
     def _hasten_one(self, region: str, body: str) -> None:
-        place = self._places.setdefault(region, threading.BoundedSemaphore(_IN_FLIGHT_A_REGION))
+        # A region that does not answer may hold some of the threads, never all.
+        places = threading.BoundedSemaphore(self._bounds.sends_a_region)
+        place = self._places.setdefault(region, places)
         if not place.acquire(blocking=False):
             return
         try:

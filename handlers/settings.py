@@ -3,17 +3,76 @@
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, SecretStr, StringConstraints, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    StringConstraints,
+    field_validator,
+    model_validator,
+)
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from eventstore.bounds import Bounds
 from eventstore.identity import SECRET_MIN_BYTES
+from projections.bounds import ReadBounds
 
 Name = Annotated[str, StringConstraints(min_length=3, max_length=255)]
-FUNCTIONS = ("commands", "command_queue", "projector", "responder", "sweeper", "queries")
 
 
-class Settings(BaseSettings):
+class EdgeBounds(BaseModel):
+    """The bounds of the functions themselves, each with its unit and default."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    body_bytes: Annotated[
+        int, Field(ge=1_000, le=200_000, description="Bytes that a command may have")
+    ] = 128 * 1024
+    lane_ms: Annotated[
+        int,
+        Field(ge=0, le=2_000, description="Milliseconds that a reply waits for the fast lane"),
+    ] = 300
+    answer_poll_ms: Annotated[
+        int,
+        Field(
+            ge=10, le=1_000, description="Milliseconds between two looks for an answer waited for"
+        ),
+    ] = 60
+    wait_s: Annotated[
+        int, Field(ge=0, le=25, description="Seconds that `Prefer: wait` may hold a reply, at most")
+    ] = 20
+    redeliver_s: Annotated[
+        int,
+        Field(
+            ge=1, le=900, description="Seconds until an origin out of reach is acknowledged again"
+        ),
+    ] = 5
+    send_threads: Annotated[
+        int, Field(ge=1, le=200, description="Threads that send to queues side by side")
+    ] = 24
+    sends_a_region: Annotated[
+        int, Field(ge=1, le=200, description="Of those, how many one region may hold")
+    ] = 6
+    connect_s: Annotated[
+        float, Field(gt=0, le=10, description="Seconds to connect to an AWS service")
+    ] = 1.0
+    read_s: Annotated[
+        float, Field(gt=0, le=20, description="Seconds to wait for an AWS service's answer")
+    ] = 3.0
+    call_tries: Annotated[
+        int, Field(ge=1, le=10, description="Tries of one AWS call before it counts as failed")
+    ] = 2
+    connections: Annotated[
+        int, Field(ge=1, le=500, description="Connections kept to one AWS service of one region")
+    ] = 50
+
+
+class Settings(BaseSettings, EdgeBounds, ReadBounds, Bounds):
     """The settings of one function. Each is an environment variable `ANTIPHON_<NAME>`.
+
+    Besides its own attributes it has every bound of `eventstore`, `projections` and the edges,
+    and can be handed to them as their bounds.
 
     Attributes:
         function: the module of `handlers` to run.
@@ -23,8 +82,7 @@ class Settings(BaseSettings):
         mode: STRONG, the only mode of this version.
         secret: what identifiers, tokens and consistency tokens are keyed with.
         account: the AWS account id, for the URLs of queues.
-        append_tries, append_s: how often and how long (seconds) an append is tried.
-        lane_ms: how long (ms) a reply waits for the fast lane to take a commit.
+        extensions: modules that register aggregates and projections, separated by commas.
 
     """
 
@@ -39,18 +97,19 @@ class Settings(BaseSettings):
     events_table: Name
     views_table: Name
     responses_table: Name
+    snapshots_table: Name
     bus: Name
     lane_queue: Name
     acks_queue: Name
     dead_commands_queue: Name
-    append_tries: Annotated[int, Field(ge=1, le=100)] = 32
-    append_s: Annotated[float, Field(gt=0, le=25)] = 8.0
-    lane_ms: Annotated[int, Field(ge=0, le=2000)] = 300
+    extensions: Annotated[tuple[str, ...], NoDecode] = ()
 
-    @field_validator("regions", mode="before")
+    @field_validator("regions", "extensions", mode="before")
     @classmethod
     def _split(cls, value: Any) -> Any:
-        return tuple(part.strip() for part in value.split(",")) if isinstance(value, str) else value
+        if not isinstance(value, str):
+            return value
+        return tuple(part.strip() for part in value.split(",") if part.strip())
 
     @field_validator("secret")
     @classmethod

@@ -16,14 +16,11 @@ from eventstore.errors import StoreUnavailable
 from eventstore.folding import domain_events
 from eventstore.log import CommitLog
 from projections.acknowledgements import Acknowledger, messages_by_origin
+from projections.bounds import READ_BOUNDS, ReadBounds
 from projections.gaps import commits_after
 from projections.projection import Change, Document, Projection
-from projections.responses import DUE_AFTER_MS, ResponseStore
+from projections.responses import ResponseStore
 from projections.views import View, ViewStore
-
-_WRITE_TRIES = 8
-_ROWS_A_WRITE = 50
-_BYTES_A_WRITE = 2_000_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,6 +43,7 @@ class Projector:
     acknowledge: Acknowledger
     redeliver: Callable[[Sequence[Commit]], None]
     now_ms: Callable[[], int]
+    bounds: ReadBounds = READ_BOUNDS
 
     def apply(self, commits: Iterable[Commit]) -> dict[str, Exception]:
         """Apply commits that arrived, in any order, with repetitions.
@@ -85,7 +83,7 @@ class Projector:
             if commit.origin == self.region:
                 # The item is there before the commit is applied anywhere here, so a crash
                 # after this line leaves an answer that the sweeper knows to be pending.
-                due_ms = self.now_ms() + DUE_AFTER_MS
+                due_ms = self.now_ms() + self.bounds.answer_due_ms
                 self.responses.gather(commit.commit_id, {}, due_ms=due_ms)
         aggregate = self.registry.aggregate_by_tag(aggregate_id.partition(".")[0])
         changes = [Change(commit, domain_events(aggregate, commit)) for commit in run]
@@ -97,14 +95,14 @@ class Projector:
     def _advance(
         self, projection: Projection, aggregate_id: str, changes: Sequence[Change], view: View
     ) -> None:
-        for _ in range(_WRITE_TRIES):
+        for _ in range(self.bounds.view_write_tries):
             ahead = [c for c in changes if c.commit.last_position > view.applied]
             if not ahead:
                 return
             if not ahead[0].commit.follows(view.applied):
                 # The view is behind where it was read: only a rebuild can do that. Look again.
                 raise StoreUnavailable(f"{projection.name} moved back while it was applied")
-            moved, rows = _fold(projection, view, _one_write(ahead))
+            moved, rows = _fold(projection, view, _one_write(ahead, self.bounds))
             written = self.views.write(
                 projection, aggregate_id, before=view.applied, view=moved, rows=rows
             )
@@ -130,12 +128,12 @@ class Projector:
         return {}
 
 
-def _one_write(changes: Sequence[Change]) -> Sequence[Change]:
+def _one_write(changes: Sequence[Change], bounds: ReadBounds) -> Sequence[Change]:
     """Return as many changes from the start as one write takes: rows and bytes are bounded."""
     size = 0
     for count, change in enumerate(changes):
         size += sum(len(event.data) for event in change.commit.events)
-        if count and (count >= _ROWS_A_WRITE or size > _BYTES_A_WRITE):
+        if count and (count >= bounds.commits_a_write or size > bounds.bytes_a_write):
             return changes[:count]
     return changes
 

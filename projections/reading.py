@@ -15,10 +15,9 @@ from eventstore.consistency import ConsistencyToken, token_at
 from eventstore.folding import domain_events
 from eventstore.identity import Keys
 from eventstore.log import CommitLog
+from projections.bounds import READ_BOUNDS, ReadBounds
 from projections.projection import Change, Document, Projection
 from projections.views import View, ViewStore
-
-POLL_S = 0.05
 
 
 class NotCaughtUp(Exception):
@@ -45,6 +44,7 @@ class Reader:
     keys: Keys
     elapsed_s: Callable[[], float]
     pause: Callable[[float], None]
+    bounds: ReadBounds = READ_BOUNDS
 
     def eventual(self, projection: Projection, aggregate_id: str) -> Reading:
         """Return what this region has applied, however old."""
@@ -73,7 +73,7 @@ class Reader:
                 return self._reading(aggregate_id, view)
             if self.elapsed_s() >= deadline_s:
                 break
-            self.pause(POLL_S)
+            self.pause(self.bounds.read_poll_ms / 1000)
         if stale_on_timeout:
             return self._reading(aggregate_id, view, stale=True)
         sequence = view.applied % EPOCH_SPAN

@@ -20,8 +20,9 @@ from eventstore.identity import Keys
 from eventstore.log import CommitLog
 from projections.acknowledgements import AckMessage
 from projections.answers import DETAIL_TYPES, build_answer
+from projections.bounds import READ_BOUNDS, ReadBounds
 from projections.projection import Change, Projection
-from projections.responses import DUE_AFTER_MS, KEEP_S, Response, ResponseStore
+from projections.responses import Response, ResponseStore
 from projections.views import ViewStore
 
 
@@ -56,6 +57,7 @@ class Responder:
     keys: Keys
     publish: Publisher
     now_ms: Callable[[], int]
+    bounds: ReadBounds = READ_BOUNDS
 
     def hear(self, messages: Iterable[AckMessage]) -> frozenset[str]:
         """Gather acknowledgements and answer what they complete.
@@ -65,7 +67,7 @@ class Responder:
 
         """
         heard: dict[str, dict[str, int]] = defaultdict(dict)
-        oldest_ms = self.now_ms() - KEEP_S * 1000
+        oldest_ms = self.now_ms() - self.bounds.answer_kept_s * 1000
         for message in messages:
             for ack in message.acks:
                 # Older than a response item lives: its answer may be long gone, not missing.
@@ -75,7 +77,7 @@ class Responder:
         gathered: list[Response] = []
         for commit_id, applied_at_ms in heard.items():
             try:
-                due_ms = self.now_ms() + DUE_AFTER_MS
+                due_ms = self.now_ms() + self.bounds.answer_due_ms
                 response = self.responses.gather(commit_id, applied_at_ms, due_ms=due_ms)
             except StoreUnavailable:
                 failed.add(commit_id)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from botocore.exceptions import ClientError
 
 from eventstore.aws_errors import error_code, passing_errors_translated
+from projections.bounds import READ_BOUNDS, ReadBounds
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -20,11 +21,6 @@ if TYPE_CHECKING:
 
 _ACK = "ack#"
 _SHARDS = 8
-_HOUR_S = 3600
-# Longer than any redelivery can be late (stream 24 h, acknowledgement queue 24 h): an item
-# that has expired is never opened again by a straggler.
-KEEP_S = 7 * 24 * _HOUR_S
-DUE_AFTER_MS = 5_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,9 +40,12 @@ class Response:
 class ResponseStore:
     """The response items of one region (the client's)."""
 
-    def __init__(self, client: "DynamoDBClient", *, table: str) -> None:
+    def __init__(
+        self, client: "DynamoDBClient", *, table: str, bounds: ReadBounds = READ_BOUNDS
+    ) -> None:
         self._client = client
         self._table = table
+        self._bounds = bounds
 
     def get(self, commit_id: str, *, consistent: bool = True) -> Response | None:
         """Return what is known of the answer, None if the commit is not of this region."""
@@ -97,7 +96,7 @@ class ResponseStore:
 
     def mark_published(self, commit_id: str, *, at_ms: int) -> None:
         """Take the item out of the pending index; from now on it may expire."""
-        expires = at_ms // 1000 + KEEP_S
+        expires = at_ms // 1000 + self._bounds.answer_kept_s
         self._update(
             commit_id,
             {

@@ -11,13 +11,11 @@ from dataclasses import dataclass
 from eventstore.commits import Commit, parse_commit_id
 from eventstore.errors import StoreUnavailable
 from eventstore.log import CommitLog
+from projections.bounds import READ_BOUNDS, ReadBounds
 from projections.projection import Projection
 from projections.responder import Responder
 from projections.responses import Response, ResponseStore
 from projections.views import ViewStore
-
-MAX_A_SWEEP = 400
-LOOK_AGAIN_AFTER_MS = 15_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,18 +38,21 @@ class Sweeper:
     views_of: Callable[[str], ViewStore]
     ring: Callable[[str, Commit], None]
     now_ms: Callable[[], int]
+    bounds: ReadBounds = READ_BOUNDS
 
     def sweep(self) -> Swept:
-        """Look at every overdue answer once, at most 400 of them."""
+        """Look at every overdue answer once, a bounded number of them."""
         lagging: dict[str, int] = {}
         looked_at = answered = 0
-        for commit_id in self.responses.overdue(now_ms=self.now_ms(), limit=MAX_A_SWEEP):
+        for commit_id in self.responses.overdue(
+            now_ms=self.now_ms(), limit=self.bounds.sweep_answers
+        ):
             looked_at += 1
             response = self._prove(commit_id, lagging)
             if response is None:
                 continue
             if response.lacks(self.responder.required) or self.responder.answer([response]):
-                due_ms = self.now_ms() + LOOK_AGAIN_AFTER_MS
+                due_ms = self.now_ms() + self.bounds.sweep_again_ms
                 self.responses.postpone(commit_id, due_ms=due_ms)
             else:
                 answered += 1

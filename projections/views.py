@@ -15,6 +15,7 @@ from botocore.exceptions import ClientError
 from eventstore.aws_errors import error_code, passing_errors_translated
 from eventstore.errors import StoreUnavailable
 from eventstore.identity import Keys
+from projections.bounds import READ_BOUNDS, ReadBounds
 from projections.projection import Document, Projection
 
 if TYPE_CHECKING:
@@ -22,9 +23,8 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb.type_defs import QueryInputTypeDef, TransactWriteItemTypeDef
 
 HEAD = "head"
-# DynamoDB's own bounds: keys of one BatchGetItem, items of one transaction.
+# DynamoDB's own bounds: keys of one BatchGetItem, items of one transaction (one is the head).
 _BATCH_KEYS = 100
-_BATCH_TRIES = 5
 MAX_ROWS_A_WRITE = 99
 
 _LOST_RACES = frozenset({"ConditionalCheckFailed", "TransactionConflict"})
@@ -53,10 +53,18 @@ class Page:
 class ViewStore:
     """Reads and writes the views of one region (the client's)."""
 
-    def __init__(self, client: "DynamoDBClient", *, table: str, keys: Keys) -> None:
+    def __init__(
+        self,
+        client: "DynamoDBClient",
+        *,
+        table: str,
+        keys: Keys,
+        bounds: ReadBounds = READ_BOUNDS,
+    ) -> None:
         self._client = client
         self._table = table
         self._keys = keys
+        self._bounds = bounds
 
     def read(self, projection: Projection, aggregate_id: str, *, consistent: bool) -> View:
         """Return the view of one aggregate, as this region has applied it."""
@@ -77,7 +85,7 @@ class ViewStore:
 
     def _batch_get(self, keys: Sequence[Any]) -> list[dict[str, Any]]:
         items: list[dict[str, Any]] = []
-        for _ in range(_BATCH_TRIES):
+        for _ in range(self._bounds.view_read_tries):
             with passing_errors_translated("read views"):
                 answer = self._client.batch_get_item(
                     RequestItems={self._table: {"Keys": keys, "ConsistentRead": True}}

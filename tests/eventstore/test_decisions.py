@@ -16,7 +16,8 @@ from domain.subscriber import (
     SuspendSubscriber,
 )
 from eventstore.commits import Commit
-from eventstore.decisions import Bounds, Clock, CommandRequest, Decision, EventStore
+from eventstore.bounds import Bounds
+from eventstore.decisions import Clock, CommandRequest, Decision, EventStore
 from eventstore.errors import Conflict, CorruptLog, KeyReused, StoreUnavailable
 from eventstore.identity import Keys
 from eventstore.log import LAST_POSITION, CommitLog
@@ -155,7 +156,7 @@ def test_a_lost_answer_is_answered_from_what_was_stored_though_others_came_since
 
 
 def test_a_store_that_stays_unavailable_says_so_and_the_command_can_be_sent_again(log: CommitLog):
-    patient = Bounds(max_tries=3)
+    patient = Bounds(append_tries=3)
     with pytest.raises(StoreUnavailable):
         store_on(Unreliable(log, "stored", "lost", "lost"), bounds=patient).decide(
             request(ACTIVATE)
@@ -176,7 +177,7 @@ def test_tries_are_bounded_and_end_in_a_conflict(log: CommitLog):
             return super().put(commit)
 
     store_on(log).decide(request(ACTIVATE))
-    late = store_on(AlwaysLate(log), bounds=Bounds(max_tries=4))
+    late = store_on(AlwaysLate(log), bounds=Bounds(append_tries=4))
 
     with pytest.raises(Conflict):
         late.decide(request(SuspendSubscriber(imsi=IMSI, reason="fraud"), "s"))
@@ -229,10 +230,10 @@ class LaggingReplica(InMemoryLog):
     shown = 0
 
     def read(
-        self, aggregate_id: str, *, after: int = 0, upto: int = LAST_POSITION, consistent: bool
+        self, aggregate_id: str, *, upto: int = LAST_POSITION, consistent: bool, **more: Any
     ) -> Iterator[Commit]:
         near = upto if consistent else min(upto, self.shown)
-        return super().read(aggregate_id, after=after, upto=near, consistent=consistent)
+        return super().read(aggregate_id, upto=near, consistent=consistent, **more)
 
     def get(self, aggregate_id: str, position: int, *, consistent: bool) -> Commit | None:
         hidden = not consistent and position > self.shown

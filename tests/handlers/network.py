@@ -196,6 +196,7 @@ class Network:
                 "ANTIPHON_EVENTS_TABLE": events,
                 "ANTIPHON_VIEWS_TABLE": f"views-h{number}",
                 "ANTIPHON_RESPONSES_TABLE": f"responses-h{number}",
+                "ANTIPHON_SNAPSHOTS_TABLE": f"snapshots-h{number}",
                 "ANTIPHON_BUS": "antiphon",
                 "ANTIPHON_LANE_QUEUE": "lane",
                 "ANTIPHON_ACKS_QUEUE": "acks",
@@ -289,3 +290,4 @@ def _make_tables(engine: Any, *, events: str, number: int) -> None:
             [("c", "S")],
             pending=[("pending", "S"), ("due", "N")],
         )
+        make(region, f"snapshots-h{number}", [("a", "S"), ("s", "S")])

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from handlers.dependencies import now_ms
 from tests.handlers.network import ACTIVATION, REGIONS, Network
 
 US, EU, AP = REGIONS
@@ -149,12 +150,14 @@ def test_correlation_and_trace_are_carried_to_event_b(network: Network):
     assert (answer["correlation_id"], answer["traceparent"]) == ("order-7", traceparent)
 
 
-def record(message_id: str, body: Any, group: str = "g") -> dict[str, Any]:
+def record(
+    message_id: str, body: Any, group: str = "g", sent_ms: int | None = None
+) -> dict[str, Any]:
     text = body if isinstance(body, str) else json.dumps(body)
     return {
         "messageId": message_id,
         "body": text,
-        "attributes": {"MessageGroupId": group},
+        "attributes": {"MessageGroupId": group, "SentTimestamp": str(sent_ms or now_ms())},
         "messageAttributes": {"X-Correlation-Id": {"stringValue": "from-queue"}},
     }
 

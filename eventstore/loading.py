@@ -1,0 +1,122 @@
+"""Load an aggregate as cheaply as may be: memory, snapshot, the region's replica, the log.
+
+What is loaded may be behind the log, never beside it: the append verifies it. Memory is
+bounded by aggregates and by tokens, and what is forgotten is only loaded again.
+"""
+
+import threading
+from collections import OrderedDict
+from typing import Any
+
+from domain.aggregate import Aggregate
+from eventstore.bounds import Bounds
+from eventstore.commits import Commit
+from eventstore.errors import CorruptLog, StoreUnavailable
+from eventstore.folding import Fold, fold_commit, fold_commits
+from eventstore.log import CommitLog
+from eventstore.snapshots import Snapshots
+
+
+class Loader:
+    """Loads the aggregates of one region and keeps them warm. Safe to share between threads."""
+
+    def __init__(self, log: CommitLog, snapshots: Snapshots | None, bounds: Bounds) -> None:
+        self._log = log
+        self._snapshots = snapshots
+        self._bounds = bounds
+        self._warm = _WarmFolds(bounds)
+
+    def load(self, aggregate: Aggregate[Any], aggregate_id: str, *, now_ms: int) -> Fold:
+        """Return a fold of the aggregate; its tokens cover at least the window.
+
+        Raises:
+            CorruptLog: the log cannot be folded.
+
+        """
+        warm = self._warm.get(aggregate_id)
+        if warm is not None:
+            return warm
+        start = self._snapshot(aggregate, aggregate_id, now_ms)
+        try:
+            near = self._log.read(aggregate_id, after=start.last_position, consistent=False)
+            fold = fold_commits(aggregate, start, near)
+        except CorruptLog:
+            # A replica may show a hole that the log does not have, and a snapshot may be
+            # wrong: the log itself decides.
+            fold = fold_commits(aggregate, Fold(), self._log.read(aggregate_id, consistent=True))
+        self._warm.put(aggregate_id, fold)
+        return fold
+
+    def read_on(self, aggregate: Aggregate[Any], aggregate_id: str, fold: Fold) -> Fold:
+        """Return the fold as of the log's tail, by a consistent read of what it lacks."""
+        rest = self._log.read(aggregate_id, after=fold.last_position, consistent=True)
+        fold = fold_commits(aggregate, fold, rest)
+        self._warm.put(aggregate_id, fold)
+        return fold
+
+    def advance(self, aggregate: Aggregate[Any], fold: Fold, commit: Commit) -> Fold:
+        """Return the fold after a commit that is in the log, and keep it warm."""
+        fold = fold_commit(aggregate, fold, commit)
+        self._warm.put(commit.aggregate_id, fold)
+        return fold
+
+    def save_if_due(self, aggregate: Aggregate[Any], aggregate_id: str, fold: Fold) -> None:
+        """Take a snapshot once enough was appended since the last. Failing costs time only."""
+        due = fold.last_position - fold.saved_at >= self._bounds.snapshot_every
+        if self._snapshots is None or not due:
+            return
+        try:
+            saved = self._snapshots.save(aggregate, aggregate_id, fold)
+        except StoreUnavailable:
+            return
+        if saved and len(fold.tokens) <= self._bounds.warm_tokens // 4:
+            self._warm.put(aggregate_id, fold.saved())
+        else:
+            # Another writer is ahead, or tokens older than the window pile up: load afresh.
+            self._warm.drop(aggregate_id)
+
+    def _snapshot(self, aggregate: Aggregate[Any], aggregate_id: str, now_ms: int) -> Fold:
+        if self._snapshots is None:
+            return Fold()
+        return self._snapshots.load(aggregate, aggregate_id, now_ms=now_ms) or Fold()
+
+
+class _WarmFolds:
+    """The folds used last: bounded by their number and by their tokens; none goes back."""
+
+    def __init__(self, bounds: Bounds) -> None:
+        self._bounds = bounds
+        self._lock = threading.Lock()
+        self._folds: OrderedDict[str, tuple[Fold, int]] = OrderedDict()
+        self._tokens = 0
+
+    def get(self, aggregate_id: str) -> Fold | None:
+        with self._lock:
+            kept = self._folds.get(aggregate_id)
+            if kept is None:
+                return None
+            self._folds.move_to_end(aggregate_id)
+            return kept[0]
+
+    def put(self, aggregate_id: str, fold: Fold) -> None:
+        with self._lock:
+            kept = self._folds.get(aggregate_id)
+            if kept is not None and kept[0].last_position > fold.last_position:
+                return
+            self._forget(aggregate_id)
+            weight = len(fold.tokens)
+            self._folds[aggregate_id] = (fold, weight)
+            self._tokens += weight
+            while self._folds and (
+                len(self._folds) > self._bounds.warm_aggregates
+                or self._tokens > self._bounds.warm_tokens
+            ):
+                self._forget(next(iter(self._folds)))
+
+    def drop(self, aggregate_id: str) -> None:
+        with self._lock:
+            self._forget(aggregate_id)
+
+    def _forget(self, aggregate_id: str) -> None:
+        _, weight = self._folds.pop(aggregate_id, (None, 0))
+        self._tokens -= weight

@@ -1,0 +1,172 @@
+"""Snapshots and token pages: what bounds the loading of a long log. Regional and disposable.
+
+A snapshot is a state and its position; beside it stand immutable pages of the tokens up to
+there, each covering the positions from where the page before it ends. Losing any of it costs
+time only: what cannot be trusted (a hole between pages, another state model) is left aside
+and the log is folded from its start.
+"""
+
+import hashlib
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import orjson
+from botocore.exceptions import ClientError
+
+from domain.aggregate import Aggregate
+from eventstore.aws_errors import error_code, passing_errors_translated
+from eventstore.folding import Fold
+from eventstore.tokens import TokenIndex
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+    from mypy_boto3_dynamodb.type_defs import QueryInputTypeDef
+
+_STATE = "state"
+_PAGE = "tokens#"
+# Entries of 14 bytes: a page stays well under the 400 KB of an item.
+_PAGE_POSITIONS = 20_000
+_MAX_PAGES_A_SAVE = 100
+
+
+class Snapshots:
+    """The snapshots of one region (the client's), in a table of their own.
+
+    Args:
+        client: of the region.
+        table: partition key `a` (aggregate id), sort key `s`; expiry attribute `expires`.
+        window_ms: tokens are kept at least this long.
+
+    """
+
+    def __init__(self, client: "DynamoDBClient", *, table: str, window_ms: int) -> None:
+        self._client = client
+        self._table = table
+        self._window_ms = window_ms
+
+    def load(self, aggregate: Aggregate[Any], aggregate_id: str, *, now_ms: int) -> Fold | None:
+        """Return the fold at the snapshot, None if there is none that can be trusted."""
+        items = {item["s"]["S"]: item for item in self._items(aggregate_id)}
+        head = items.pop(_STATE, None)
+        if head is None or head["v"]["S"] != _model_of(aggregate):
+            return None
+        last_position, newest_ms = int(head["n"]["N"]), int(head["w"]["N"])
+        pages: list[tuple[int, bytes]] = []
+        covered: int | None = None
+        for item in items.values():
+            after, upto = _range_of(item)
+            if upto > last_position:
+                break
+            if covered is not None and after > covered:
+                return None
+            pages.append((after, bytes(item["k"]["B"])))
+            covered = max(upto, covered or 0)
+        expired = newest_ms < now_ms - self._window_ms
+        if covered != last_position and not expired:
+            return None
+        try:
+            tokens = TokenIndex()
+            tokens.add_pages(pages)
+            raw = bytes(head["d"]["B"])
+            state = None if raw == b"null" else aggregate.state.model_validate_json(raw)
+        except ValueError:
+            return None
+        return Fold(
+            state=state,
+            last_position=last_position,
+            changed_at=int(head["c"]["N"]),
+            tokens=tokens,
+            newest_ms=newest_ms,
+            saved_at=last_position,
+            size_bound=len(raw),
+        )
+
+    def save(self, aggregate: Aggregate[Any], aggregate_id: str, fold: Fold) -> bool:
+        """Keep a fold whose commits are all in the log; False if another writer is ahead.
+
+        Pages come first and the snapshot last, on condition that it still is the one that the
+        fold came from: so a snapshot always stands at the end of an unbroken run of pages.
+        """
+        covered = fold.saved_at
+        for _ in range(_MAX_PAGES_A_SAVE):
+            if covered >= fold.last_position:
+                break
+            covered = self._put_page(aggregate_id, fold, after=covered)
+        if covered != fold.last_position:
+            return False
+        state = orjson.dumps(fold.state.model_dump(mode="json")) if fold.state else b"null"
+        head: dict[str, Any] = {
+            "TableName": self._table,
+            "Item": {
+                "a": {"S": aggregate_id},
+                "s": {"S": _STATE},
+                "v": {"S": _model_of(aggregate)},
+                "n": {"N": str(fold.last_position)},
+                "c": {"N": str(fold.changed_at)},
+                "w": {"N": str(fold.newest_ms)},
+                "d": {"B": state},
+            },
+        }
+        if fold.saved_at:
+            head["ConditionExpression"] = "n = :from"
+            head["ExpressionAttributeValues"] = {":from": {"N": str(fold.saved_at)}}
+        return self._put(head) is None
+
+    def _put_page(self, aggregate_id: str, fold: Fold, *, after: int) -> int:
+        """Put the page that starts after `after`, or find it there; return where it ends."""
+        upto = min(fold.last_position, after + _PAGE_POSITIONS)
+        there = self._put(
+            {
+                "TableName": self._table,
+                "Item": {
+                    "a": {"S": aggregate_id},
+                    "s": {"S": f"{_PAGE}{after:020d}"},
+                    "u": {"N": str(upto)},
+                    "k": {"B": fold.tokens.page(after=after, upto=upto)},
+                    "expires": {"N": str((fold.newest_ms + 2 * self._window_ms) // 1000)},
+                },
+                "ConditionExpression": "attribute_not_exists(a)",
+                "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
+            }
+        )
+        return upto if there is None else _range_of(there)[1]
+
+    def _put(self, request: dict[str, Any]) -> dict[str, Any] | None:
+        """Return None if the item is put, else what stands in its way ({} if not told)."""
+        try:
+            with passing_errors_translated("write a snapshot"):
+                self._client.put_item(**request)
+        except ClientError as error:
+            if error_code(error) != "ConditionalCheckFailedException":
+                raise
+            there: dict[str, Any] = error.response.get("Item", {})  # type: ignore[assignment]
+            return there
+        return None
+
+    def _items(self, aggregate_id: str) -> Iterator[dict[str, Any]]:
+        query: QueryInputTypeDef = {
+            "TableName": self._table,
+            "KeyConditionExpression": "a = :a",
+            "ExpressionAttributeValues": {":a": {"S": aggregate_id}},
+            # Regional, so it costs no round trip to elsewhere.
+            "ConsistentRead": True,
+        }
+        while True:
+            with passing_errors_translated("read a snapshot"):
+                page = self._client.query(**query)
+            yield from page["Items"]
+            if "LastEvaluatedKey" not in page:
+                return
+            query["ExclusiveStartKey"] = page["LastEvaluatedKey"]
+
+
+def _range_of(page: dict[str, Any]) -> tuple[int, int]:
+    """Return (after, upto): the positions that a page covers, the first one excluded."""
+    return int(page["s"]["S"].removeprefix(_PAGE)), int(page["u"]["N"])
+
+
+def _model_of(aggregate: Aggregate[Any]) -> str:
+    """Return what a snapshot must have been made with to be of use: state model and fold."""
+    schema = orjson.dumps(aggregate.state.model_json_schema(), option=orjson.OPT_SORT_KEYS)
+    digest = hashlib.sha256(schema).hexdigest()[:16]
+    return f"{aggregate.fold_version}.{digest}"

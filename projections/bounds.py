@@ -1,0 +1,53 @@
+"""The bounds of the read side, each with its unit and default. `handlers.settings` sets them."""
+
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class ReadBounds(BaseModel):
+    """How long, how often and how much. All are checked when they are set."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    view_write_tries: Annotated[
+        int, Field(ge=1, le=100, description="Tries of a view's write while others write it too")
+    ] = 8
+    view_read_tries: Annotated[
+        int, Field(ge=1, le=100, description="Tries of a batch of views while reads are throttled")
+    ] = 5
+    commits_a_write: Annotated[
+        int, Field(ge=1, le=99, description="Commits that one write of a view applies")
+    ] = 50
+    bytes_a_write: Annotated[
+        int, Field(ge=150_000, le=3_500_000, description="Bytes of events that one write applies")
+    ] = 2_000_000
+    answer_due_ms: Annotated[
+        int, Field(ge=500, le=600_000, description="Milliseconds until an answer is overdue")
+    ] = 5_000
+    sweep_again_ms: Annotated[
+        int,
+        Field(
+            ge=500, le=600_000, description="Milliseconds until an overdue answer is swept again"
+        ),
+    ] = 15_000
+    sweep_answers: Annotated[
+        int, Field(ge=8, le=10_000, description="Overdue answers that one sweep looks at")
+    ] = 400
+    answer_kept_s: Annotated[
+        int,
+        Field(
+            ge=2 * 86_400,
+            le=366 * 86_400,
+            # Streams and queues redeliver for a day: an answer must not be forgotten sooner,
+            # or a straggler would have it made again.
+            description="Seconds that a published answer is kept, two days at least",
+        ),
+    ] = 7 * 86_400
+    read_poll_ms: Annotated[
+        int,
+        Field(ge=5, le=1_000, description="Milliseconds between two looks for a token's commit"),
+    ] = 50
+
+
+READ_BOUNDS = ReadBounds()
