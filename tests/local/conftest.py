@@ -18,7 +18,7 @@ from infra.local.regions import LocalConfig, LocalRegions
 FUNCTION_PACKAGE = Path(__file__).parent / "function_package"
 
 
-def free_ports() -> tuple[int, int]:
+def find_free_ports() -> tuple[int, int]:
     """A base port whose next three are free, and an AWS port."""
     for base in range(21_000, 29_000, 10):
         with ExitStack() as stack:
@@ -123,7 +123,7 @@ class Running:
 def sample_config(directory: Path) -> LocalConfig:
     """Regions that run the sample functions, which record into `directory`."""
     (directory / "recording.py").write_text(f"DIRECTORY = {str(directory)!r}\n")
-    base_port, aws_port = free_ports()
+    base_port, aws_port = find_free_ports()
     return LocalConfig(
         base_port=base_port,
         aws_port=aws_port,
@@ -131,6 +131,12 @@ def sample_config(directory: Path) -> LocalConfig:
         builder="sample_functions:build_handler",
         builder_path=(FUNCTION_PACKAGE, directory),
     )
+
+
+@pytest.fixture
+def free_ports() -> tuple[int, int]:
+    """A base port and an AWS port for a test's own regions."""
+    return find_free_ports()
 
 
 @pytest.fixture(scope="session")
