@@ -25,6 +25,14 @@ class ReadBounds(BaseModel):
     answer_due_ms: Annotated[
         int, Field(ge=500, le=600_000, description="Milliseconds until an answer is overdue")
     ] = 5_000
+    publish_claim_ms: Annotated[
+        int,
+        Field(
+            ge=100,
+            le=60_000,
+            description="Milliseconds that whoever stored an answer has, alone, to publish it",
+        ),
+    ] = 3_000
     sweep_again_ms: Annotated[
         int,
         Field(

@@ -107,14 +107,18 @@ class Responder:
         return frozenset(failed) | {a.commit_id for a in answers if a.commit_id not in published}
 
     def _answers_to(self, response: Response) -> list[Answer]:
-        """Return the stored answer, building it first if there is none; empty if published."""
+        """Return the answer to publish: built and stored now, or stored by who did not publish.
+
+        What another responder has just stored is left to it, so an answer is published twice
+        only when its publisher died or was refused, not whenever acknowledgements repeat.
+        """
         body = response.body
         if body is None:
-            stored = self.responses.store_body(response.commit_id, self._build(response))
-            if stored is None:
+            body = self._build(response)
+            if not self.responses.store_body(response.commit_id, body, at_ms=self.now_ms()):
                 return []
-            body = stored.body
-        assert body is not None
+        elif self.now_ms() - (response.stored_at_ms or 0) < self.bounds.publish_claim_ms:
+            return []
         outcome = orjson.loads(body)["outcome"]
         return [Answer(response.commit_id, DETAIL_TYPES[outcome], body)]
 

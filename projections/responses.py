@@ -30,6 +30,7 @@ class Response:
     commit_id: str
     applied_at_ms: Mapping[str, int]
     body: str | None
+    stored_at_ms: int | None
     published_at_ms: int | None
 
     def lacks(self, required: frozenset[str]) -> frozenset[str]:
@@ -80,19 +81,22 @@ class ResponseStore:
             request["ExpressionAttributeNames"] = names
         return self._update(commit_id, request)
 
-    def store_body(self, commit_id: str, body: str) -> Response | None:
-        """Store the body of Event B if there is none, and return the item with the one stored.
+    def store_body(self, commit_id: str, body: str, *, at_ms: int) -> bool:
+        """Store the body of Event B, once: it is never written over, so there is one.
 
-        Whoever comes second publishes what the first has stored: one id, one body.
+        Returns:
+            False if there is one already; whoever stored it is about to publish it.
+
         """
-        return self._update(
+        stored = self._update(
             commit_id,
             {
-                "UpdateExpression": "SET body = if_not_exists(body, :body)",
-                "ConditionExpression": "attribute_not_exists(published)",
-                "ExpressionAttributeValues": {":body": {"S": body}},
+                "UpdateExpression": "SET body = :body, body_at = :at",
+                "ConditionExpression": "attribute_exists(pending) AND attribute_not_exists(body)",
+                "ExpressionAttributeValues": {":body": {"S": body}, ":at": {"N": str(at_ms)}},
             },
         )
+        return stored is not None
 
     def mark_published(self, commit_id: str, *, at_ms: int) -> None:
         """Take the item out of the pending index; from now on it may expire."""
@@ -166,5 +170,6 @@ def _response(item: Mapping[str, Any]) -> Response:
             if name.startswith(_ACK)
         },
         body=item["body"]["S"] if "body" in item else None,
+        stored_at_ms=int(item["body_at"]["N"]) if "body_at" in item else None,
         published_at_ms=int(item["published"]["N"]) if "published" in item else None,
     )

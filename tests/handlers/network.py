@@ -8,7 +8,7 @@ test delivers them, so every order of arrival can be played without any waiting.
 import itertools
 import json
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from eventstore.commits import Commit, to_image
@@ -155,6 +155,11 @@ class Region:
         """Bring acknowledgements to the responder; return what failed."""
         return self._from_queue(self._responder, bodies)
 
+    def later(self, *, ms: int) -> None:
+        """Let time pass, for this region alone."""
+        for part in (self.deps.projector, self.deps.responder, self.deps.sweeper):
+            object.__setattr__(part, "now_ms", _shifted(part.now_ms, ms))
+
     def sweep(self) -> dict[str, Any]:
         swept: dict[str, Any] = self._sweeper({}, None)
         return swept
@@ -170,6 +175,10 @@ class Region:
     @property
     def answers(self) -> list[dict[str, Any]]:
         return [json.loads(answer.body) for answer in self.bus.published]
+
+
+def _shifted(now_ms: Callable[[], int], ms: int) -> Callable[[], int]:
+    return lambda: now_ms() + ms
 
 
 class Network:

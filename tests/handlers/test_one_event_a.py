@@ -205,6 +205,30 @@ def test_the_bus_refusing_leaves_the_stored_body_to_be_published(network: Networ
     stored = network[US].get(f"/commands/{told['commit']}")[1]["answer"]
 
     network[US].bus.refusing = False
+    # The queue delivers again after its visibility time-out, not at once.
+    network[US].later(ms=60_000)
     network[US].acknowledge(*acks)
 
     assert network[US].answers == [stored]
+
+
+def test_acknowledgements_that_repeat_while_an_answer_is_published_publish_it_once(
+    network: Network,
+):
+    network[US].post(ACTIVATION)
+    for name in REGIONS:
+        network[name].project(*network.take(name, "lane"))
+    acks = network.take(US, "acks")
+
+    class Meanwhile:
+        """A bus during whose call the same acknowledgements reach another responder."""
+
+        def __call__(self, answers: Any) -> Any:
+            network[US].bus.published += answers
+            network[US].acknowledge(*acks)
+            return frozenset(answer.commit_id for answer in answers)
+
+    object.__setattr__(network[US].deps.responder, "publish", Meanwhile())
+    network[US].acknowledge(*acks)
+
+    assert len(network[US].answers) == 1

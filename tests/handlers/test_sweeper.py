@@ -5,11 +5,7 @@ from tests.handlers.network import ACTIVATION, REGIONS, Network
 US, EU, AP = REGIONS
 
 
-def later(network: Network) -> None:
-    """Let a minute pass for the sweeper of America."""
-    sweeper = network[US].deps.sweeper
-    now_ms = sweeper.now_ms
-    object.__setattr__(sweeper, "now_ms", lambda: now_ms() + 60_000)
+MINUTE_MS = 60_000
 
 
 def test_lost_acknowledgements_are_replaced_by_looking(network: Network):
@@ -19,7 +15,7 @@ def test_lost_acknowledgements_are_replaced_by_looking(network: Network):
     network.take(US, "acks")
     assert network[US].sweep()["looked_at"] == 0, "not overdue yet"
 
-    later(network)
+    network[US].later(ms=MINUTE_MS)
 
     assert network[US].sweep() == {"looked_at": 1, "answered": 1, "lagging": {}}
     [answer] = network[US].answers
@@ -32,7 +28,7 @@ def test_a_region_that_lags_is_woken_and_nothing_is_answered_before_it_has_appli
     network[US].post(ACTIVATION)
     network.take(AP, "lane")
     network.settle()
-    later(network)
+    network[US].later(ms=MINUTE_MS)
 
     assert network[US].sweep() == {"looked_at": 1, "answered": 0, "lagging": {AP: 1}}
     assert network[US].answers == []
@@ -52,7 +48,7 @@ def test_a_body_that_was_stored_but_not_published_is_published_as_stored(network
     network[US].bus.refusing = False
     # The state moves on; the answer stays what it was.
     network[US].post({**ACTIVATION, "command_id": "more"})
-    later(network)
+    network[US].later(ms=MINUTE_MS)
 
     network[US].sweep()
 
@@ -62,6 +58,6 @@ def test_a_body_that_was_stored_but_not_published_is_published_as_stored(network
 def test_what_is_answered_is_not_swept(network: Network):
     network[US].post(ACTIVATION)
     network.settle()
-    later(network)
+    network[US].later(ms=MINUTE_MS)
 
     assert network[US].sweep()["looked_at"] == 0
