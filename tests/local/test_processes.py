@@ -51,6 +51,7 @@ def parent(*arguments: str, directory: Path) -> Iterator[tuple[subprocess.Popen,
     """A parent process and the ids of its children, once those run."""
     process = subprocess.Popen(  # noqa: S603 - the tests' own script
         [sys.executable, str(PACKAGE / "parent.py"), *arguments],
+        stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         env={"PATH": os.defpath, "PYTHONPATH": str(PROJECT), "TMPDIR": str(directory)},
@@ -65,6 +66,7 @@ def parent(*arguments: str, directory: Path) -> Iterator[tuple[subprocess.Popen,
     finally:
         process.kill()
         process.wait()
+        process.stdin.close()
         process.stdout.close()
 
 
@@ -79,7 +81,9 @@ def test_children_and_their_children_end_with_a_parent_that_is_ended_by(end, tmp
 
 
 def test_children_end_with_a_parent_that_fails(tmp_path):
-    with parent("family", str(tmp_path), "raise", directory=tmp_path) as (_, pids):
+    with parent("family", str(tmp_path), "raise", directory=tmp_path) as (process, pids):
+        process.stdin.write(b"\n")
+        process.stdin.flush()
         wait_until_gone(pids)
     assert not (tmp_path / "run").exists()
 

@@ -1,7 +1,8 @@
 """A parent of one child, or of whole regions, that then waits for what the test does to it.
 
 Run as a script: `parent.py family DIRECTORY [raise]` or `parent.py regions DIRECTORY PORT PORT`.
-Prints the process ids of its children as JSON once they run.
+Prints the process ids of its children as JSON once they run; with `raise` it fails
+after a line of input.
 """
 
 import json
@@ -62,5 +63,6 @@ if __name__ == "__main__":
     sys.stdout.write(f"{json.dumps(pids)}\n")
     sys.stdout.flush()
     if rest == ["raise"]:
+        sys.stdin.readline()
         raise RuntimeError("what nobody had thought of")
     time.sleep(600)
