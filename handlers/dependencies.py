@@ -13,6 +13,7 @@ from handlers.bus import Bus
 from handlers.clients import Clients
 from handlers.queues import Queues
 from handlers.settings import Settings
+from projections.letters import LetterStore
 from projections.projector import Projector
 from projections.reading import Reader
 from projections.registry import PROJECTIONS
@@ -71,6 +72,7 @@ class Dependencies:
             projections=self.projections,
             views=self.views_of(region),
             responses=self.responses_of(region),
+            letters=LetterStore(self._clients.dynamodb(region), table=self.settings.letters_table),
             acknowledge=self.queues.acknowledge,
             redeliver=lambda commits: self.queues.redeliver(region, commits),
             now_ms=now_ms,

@@ -1,7 +1,8 @@
 """Batches from the event table's stream and from the fast lane, to one projector.
 
-Reported as failed are the records of aggregates that failed; the event source mapping comes
-again from the lowest of them on, and applying the others again changes nothing.
+Reported as failed are the records of aggregates that failed in passing; the event source
+mapping comes again from the lowest of them on, and applying the others again changes nothing.
+What would fail again is set aside as a dead letter, so that it holds up nobody else.
 """
 
 from collections.abc import Callable, Mapping
@@ -28,20 +29,32 @@ def make_handler(deps: Dependencies) -> Callable[[dict[str, Any], Any], dict[str
             name, read = _reader_of(record)
             try:
                 arrived[name] = read(record)
-            except (CorruptLog, MalformedMessage) as error:
-                logger.exception("record cannot be read", record=name, reason=str(error))
+            except MalformedMessage as error:
+                logger.exception("message cannot be read", message_id=name, reason=str(error))
                 failed.append(name)
+            except CorruptLog as error:
+                failed += [name] if _set_aside(deps, record, error) else []
         failures = deps.projector.apply(c for commits in arrived.values() for c in commits)
-        for aggregate_id, failure in failures.items():
-            logger.error("aggregate stopped", aggregate_id=aggregate_id, exc_info=failure)
+        for aggregate_id, failure in failures.again.items():
+            logger.warning("aggregate to come again", aggregate_id=aggregate_id, exc_info=failure)
+        for aggregate_id, failure in failures.aside.items():
+            logger.error("aggregate set aside", aggregate_id=aggregate_id, exc_info=failure)
         failed += [
             name
             for name, commits in arrived.items()
-            if any(commit.aggregate_id in failures for commit in commits)
+            if any(commit.aggregate_id in failures.again for commit in commits)
         ]
         return {"batchItemFailures": [{"itemIdentifier": name} for name in failed]}
 
     return handle
+
+
+def _set_aside(deps: Dependencies, record: Mapping[str, Any], error: CorruptLog) -> bool:
+    """Set the aggregate of a corrupt commit aside; True if that must be tried again."""
+    key = record["dynamodb"]["Keys"]
+    aggregate_id, position = key["a"]["S"], int(key["q"]["N"])
+    logger.error("commit cannot be read", aggregate_id=aggregate_id, exc_info=error)
+    return bool(deps.projector.set_aside(aggregate_id, position=position, error=error))
 
 
 def _reader_of(

@@ -98,6 +98,7 @@ class Settings(BaseSettings, EdgeBounds, ReadBounds, Bounds):
     views_table: Name
     responses_table: Name
     snapshots_table: Name
+    letters_table: Name
     bus: Name
     lane_queue: Name
     acks_queue: Name

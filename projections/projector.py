@@ -18,9 +18,24 @@ from eventstore.log import CommitLog
 from projections.acknowledgements import Acknowledger, messages_by_origin
 from projections.bounds import READ_BOUNDS, ReadBounds
 from projections.gaps import commits_after
+from projections.letters import LetterStore
 from projections.projection import Change, Document, Projection
 from projections.responses import ResponseStore
 from projections.views import View, ViewStore
+
+
+@dataclass(frozen=True, slots=True)
+class Failures:
+    """The aggregates of a batch that failed, with the error.
+
+    Attributes:
+        again: a passing failure: their commits must be delivered again.
+        aside: set aside as dead letters: delivering them again would not help.
+
+    """
+
+    again: dict[str, Exception]
+    aside: dict[str, Exception]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,18 +55,14 @@ class Projector:
     projections: Sequence[Projection]
     views: ViewStore
     responses: ResponseStore
+    letters: LetterStore
     acknowledge: Acknowledger
     redeliver: Callable[[Sequence[Commit]], None]
     now_ms: Callable[[], int]
     bounds: ReadBounds = READ_BOUNDS
 
-    def apply(self, commits: Iterable[Commit]) -> dict[str, Exception]:
-        """Apply commits that arrived, in any order, with repetitions.
-
-        Returns:
-            The aggregates that failed, with the error: their commits must be delivered again.
-
-        """
+    def apply(self, commits: Iterable[Commit]) -> Failures:
+        """Apply commits that arrived, in any order, with repetitions."""
         arrived: dict[str, dict[int, Commit]] = defaultdict(dict)
         for commit in commits:
             arrived[commit.aggregate_id][commit.position] = commit
@@ -60,14 +71,31 @@ class Projector:
         ]
         views = self.views.read_many(wanted)
         failed: dict[str, Exception] = {}
+        poisoned: dict[str, Exception] = {}
         applied: dict[str, list[Commit]] = {}
         for aggregate_id, by_position in arrived.items():
             in_order = [by_position[at] for at in sorted(by_position)]
             try:
                 applied[aggregate_id] = self._apply_aggregate(aggregate_id, in_order, views)
-            except Exception as error:  # noqa: BLE001 - whatever stops one aggregate stops it alone
+            except StoreUnavailable as error:
                 failed[aggregate_id] = error
-        return failed | self._acknowledge(applied)
+            except Exception as error:  # noqa: BLE001 - whatever stops one aggregate stops it alone
+                poisoned[aggregate_id] = error
+        failed |= self._acknowledge(applied)
+        for aggregate_id, poison in poisoned.items():
+            position = min(arrived[aggregate_id])
+            failed |= self.set_aside(aggregate_id, position=position, error=poison)
+        return Failures(failed, {name: e for name, e in poisoned.items() if name not in failed})
+
+    def set_aside(
+        self, aggregate_id: str, *, position: int, error: Exception
+    ) -> dict[str, Exception]:
+        """File a dead letter, so that the others can go on; return what must come again."""
+        try:
+            self.letters.file(aggregate_id, position=position, error=error, at_ms=self.now_ms())
+        except StoreUnavailable as unavailable:
+            return {aggregate_id: unavailable}
+        return {}
 
     def _covering(self, aggregate_id: str) -> Iterator[Projection]:
         return (p for p in self.projections if p.covers(aggregate_id))

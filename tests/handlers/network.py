@@ -130,8 +130,16 @@ class Region:
         told = self._command_queue({"Records": list(records)}, None)
         return [failure["itemIdentifier"] for failure in told["batchItemFailures"]]
 
-    def stream(self, *commits: Commit, event_name: str = "INSERT") -> list[str]:
-        """Bring commits to the projector as the stream does; return what failed."""
+    def stream(
+        self,
+        *commits: Commit,
+        event_name: str = "INSERT",
+        spoil: Mapping[int, Mapping[str, Any]] | None = None,
+    ) -> list[str]:
+        """Bring commits to the projector as the stream does; return what failed.
+
+        `spoil` puts other attributes into the images of some records, by their number.
+        """
         records = [
             {
                 "eventSource": "aws:dynamodb",
@@ -139,7 +147,7 @@ class Region:
                 "dynamodb": {
                     "SequenceNumber": str(number),
                     "Keys": {"a": {"S": c.aggregate_id}, "q": {"N": str(c.position)}},
-                    "NewImage": to_image(c),
+                    "NewImage": to_image(c) | dict((spoil or {}).get(number, {})),
                 },
             }
             for number, c in enumerate(commits)
@@ -206,6 +214,7 @@ class Network:
                 "ANTIPHON_VIEWS_TABLE": f"views-h{number}",
                 "ANTIPHON_RESPONSES_TABLE": f"responses-h{number}",
                 "ANTIPHON_SNAPSHOTS_TABLE": f"snapshots-h{number}",
+                "ANTIPHON_LETTERS_TABLE": f"letters-h{number}",
                 "ANTIPHON_BUS": "antiphon",
                 "ANTIPHON_LANE_QUEUE": "lane",
                 "ANTIPHON_ACKS_QUEUE": "acks",
@@ -300,3 +309,4 @@ def _make_tables(engine: Any, *, events: str, number: int) -> None:
             pending=[("pending", "S"), ("due", "N")],
         )
         make(region, f"snapshots-h{number}", [("a", "S"), ("s", "S")])
+        make(region, f"letters-h{number}", [("a", "S")])

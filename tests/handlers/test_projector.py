@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from eventstore.commits import Commit, RecordedEvent
+from eventstore.errors import StoreUnavailable
 from tests.handlers.network import ACTIVATION, REGIONS, Network
 
 US, EU, AP = REGIONS
@@ -23,17 +24,57 @@ def test_a_poisoned_aggregate_does_not_stop_the_others(network: Network):
     good, other = (activated(network, f"26201123456789{n}") for n in (0, 1))
     poisoned = replace(good, events=(RecordedEvent("Subscriber.Unheard", 1, b"{}"),))
 
-    assert network[EU].stream(poisoned, other) == ["0"]
+    # Nothing to deliver again, which would hold up the stream: a letter says what stopped.
+    assert network[EU].stream(poisoned, other) == []
 
+    [letter] = network[EU].deps.projector.letters.all()
+    assert (letter.aggregate_id, letter.position) == (good.aggregate_id, 1)
+    assert "CorruptLog" in letter.error
     assert network[EU].get("/subscribers/262011234567891")[0] == 200
     assert network[EU].get("/subscribers/262011234567890")[0] == 404
 
 
-def test_a_commit_whose_predecessor_is_not_in_the_log_is_reported_not_applied(network: Network):
+def test_an_aggregate_set_aside_goes_on_from_where_it_stands(network: Network):
+    good = activated(network, "262011234567890")
+    network[EU].stream(replace(good, events=(RecordedEvent("Subscriber.Unheard", 1, b"{}"),)))
+
+    assert network[EU].stream(good) == []
+
+    assert network[EU].get("/subscribers/262011234567890")[0] == 200
+
+
+def test_a_passing_failure_is_reported_and_files_no_letter(network: Network):
+    good = activated(network, "262011234567890")
+
+    class Throttled:
+        def __getattr__(self, name: str) -> Any:
+            raise StoreUnavailable("throttled")
+
+    projector = network[EU].deps.projector
+    object.__setattr__(projector, "responses", Throttled())
+    commit = replace(good, origin=EU)
+    assert network[EU].stream(commit) == ["0"]
+
+    assert list(projector.letters.all()) == []
+
+
+def test_a_corrupt_stream_record_sets_its_aggregate_aside_alone(network: Network):
+    corrupt, other = (activated(network, f"26201123456789{n}") for n in (0, 1))
+
+    assert network[EU].stream(corrupt, other, spoil={0: {"e": {"S": "no list"}}}) == []
+
+    [letter] = network[EU].deps.projector.letters.all()
+    assert letter.aggregate_id == corrupt.aggregate_id
+    assert network[EU].get("/subscribers/262011234567891")[0] == 200
+
+
+def test_a_commit_whose_predecessor_is_not_in_the_log_is_set_aside_not_applied(network: Network):
     first = activated(network, "262011234567890")
     orphan = replace(first, position=9, predecessor=8)
 
-    assert network[EU].stream(orphan) == ["0"]
+    assert network[EU].stream(orphan) == []
+    [letter] = network[EU].deps.projector.letters.all()
+    assert "hole" in letter.error
     assert network[EU].get("/subscribers/262011234567890")[0] == 404
 
 
