@@ -27,6 +27,7 @@ class Fold:
         tokens: where each known token was decided.
         newest_ms: the latest time recorded in a commit, ms since 1970.
         saved_at: the position of the snapshot that it came from, 0 for none.
+        saved_ms: the latest time recorded in a commit up to there.
         size_bound: bytes that the state surely does not exceed as JSON, in round terms.
 
     """
@@ -37,11 +38,12 @@ class Fold:
     tokens: TokenIndex = field(default_factory=TokenIndex)
     newest_ms: int = 0
     saved_at: int = 0
+    saved_ms: int = 0
     size_bound: int = 0
 
     def saved(self) -> "Fold":
         """Return this fold as one that a snapshot was taken of."""
-        return replace(self, saved_at=self.last_position)
+        return replace(self, saved_at=self.last_position, saved_ms=self.newest_ms)
 
 
 def record(aggregate: Aggregate[Any], event: Event) -> RecordedEvent:

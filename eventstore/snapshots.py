@@ -7,7 +7,7 @@ and the log is folded from its start.
 """
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import orjson
@@ -51,22 +51,13 @@ class Snapshots:
         if head is None or head["v"]["S"] != _model_of(aggregate):
             return None
         last_position, newest_ms = int(head["n"]["N"]), int(head["w"]["N"])
-        pages: list[tuple[int, bytes]] = []
-        covered: int | None = None
-        for item in items.values():
-            after, upto = _range_of(item)
-            if upto > last_position:
-                break
-            if covered is not None and after > covered:
-                return None
-            pages.append((after, bytes(item["k"]["B"])))
-            covered = max(upto, covered or 0)
-        expired = newest_ms < now_ms - self._window_ms
-        if covered != last_position and not expired:
+        needed_ms = now_ms - self._window_ms
+        pages = _unbroken(items.values(), upto=last_position, needed_ms=needed_ms)
+        if pages is None or (not pages and newest_ms >= needed_ms):
             return None
         try:
             tokens = TokenIndex()
-            tokens.add_pages(pages)
+            tokens.add_pages((_range_of(page)[0], bytes(page["k"]["B"])) for page in pages)
             raw = bytes(head["d"]["B"])
             state = None if raw == b"null" else aggregate.state.model_validate_json(raw)
         except ValueError:
@@ -78,6 +69,7 @@ class Snapshots:
             tokens=tokens,
             newest_ms=newest_ms,
             saved_at=last_position,
+            saved_ms=newest_ms,
             size_bound=len(raw),
         )
 
@@ -115,6 +107,8 @@ class Snapshots:
     def _put_page(self, aggregate_id: str, fold: Fold, *, after: int) -> int:
         """Put the page that starts after `after`, or find it there; return where it ends."""
         upto = min(fold.last_position, after + _PAGE_POSITIONS)
+        # What is before this page was recorded by then at the latest.
+        before_ms = fold.saved_ms if after == fold.saved_at else fold.newest_ms
         there = self._put(
             {
                 "TableName": self._table,
@@ -122,6 +116,7 @@ class Snapshots:
                     "a": {"S": aggregate_id},
                     "s": {"S": f"{_PAGE}{after:020d}"},
                     "u": {"N": str(upto)},
+                    "b": {"N": str(before_ms)},
                     "k": {"B": fold.tokens.page(after=after, upto=upto)},
                     "expires": {"N": str((fold.newest_ms + 2 * self._window_ms) // 1000)},
                 },
@@ -158,6 +153,27 @@ class Snapshots:
             if "LastEvaluatedKey" not in page:
                 return
             query["ExclusiveStartKey"] = page["LastEvaluatedKey"]
+
+
+def _unbroken(
+    pages: Iterable[dict[str, Any]], *, upto: int, needed_ms: int
+) -> list[dict[str, Any]] | None:
+    """Return the pages up to a position, None if one is missing that the window needs.
+
+    Old pages expire, so the first may start late, if what is before it is before the window.
+    """
+    kept = [page for page in pages if _range_of(page)[1] <= upto]
+    if not kept:
+        return []
+    covered = _range_of(kept[0])[0]
+    if covered and int(kept[0]["b"]["N"]) >= needed_ms:
+        return None
+    for page in kept:
+        after, end = _range_of(page)
+        if after > covered:
+            return None
+        covered = max(covered, end)
+    return kept if covered == upto else None
 
 
 def _range_of(page: dict[str, Any]) -> tuple[int, int]:

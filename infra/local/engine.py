@@ -101,7 +101,7 @@ def _wake_mappings_at_once() -> None:
     answer passes two queues, and took 60 ms longer by it.
     """
     mappings: Any = importlib.import_module("ministack.services.lambda_svc")
-    # Private, but the version is pinned; a test sees whether it still works.
+    # Private, but the version is pinned: look at it again when that changes.
     mappings._ESM_IDLE_WAKE_GAP_SECONDS = 0.002  # noqa: SLF001
 
 
