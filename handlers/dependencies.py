@@ -4,19 +4,19 @@ import time
 from datetime import UTC, datetime
 from functools import cached_property
 
-from domain.registry import REGISTRY
 from eventstore.decisions import Clock, EventStore
 from eventstore.identity import Keys
 from eventstore.log import DynamoDBLog
 from eventstore.snapshots import Snapshots
 from handlers.bus import Bus
+from handlers.catalog import BUILT_IN
 from handlers.clients import Clients
+from handlers.extension import catalog_of, load_extension
 from handlers.queues import Queues
 from handlers.settings import Settings
 from projections.letters import LetterStore
 from projections.projector import Projector
 from projections.reading import Reader
-from projections.registry import PROJECTIONS
 from projections.responder import Responder
 from projections.responses import ResponseStore
 from projections.sweeper import Sweeper
@@ -26,11 +26,12 @@ from projections.views import ViewStore
 class Dependencies:
     """The parts of one region's installation, wired for one function."""
 
-    registry = REGISTRY
-    projections = PROJECTIONS
-
     def __init__(self, settings: Settings, clients: Clients) -> None:
         self.settings = settings
+        extensions = [BUILT_IN, *(load_extension(module) for module in settings.extensions)]
+        self.catalog = catalog_of(extensions)
+        self.registry = self.catalog.registry
+        self.projections = self.catalog.projections
         self._clients = clients
         self.keys = Keys(settings.secret.get_secret_value().encode())
 

@@ -9,6 +9,7 @@ import threading
 from collections.abc import Mapping
 from typing import Any
 
+import orjson
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response
 from aws_lambda_powertools.event_handler.exceptions import NotFoundError
@@ -84,6 +85,11 @@ def new_resolver() -> ConcurrentResolver:
 def unknown(what: str) -> Response[str]:
     """Return the problem for an id that nothing is known of."""
     return _response(Problem(404, "not_found", f"there is no such {what}"))
+
+
+def json_response(told: Any) -> Response[str]:
+    """Return what was asked for."""
+    return Response(200, "application/json", orjson.dumps(told).decode())
 
 
 def problem(status: int, code: str, detail: str) -> Response[str]:

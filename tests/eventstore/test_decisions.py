@@ -15,8 +15,8 @@ from domain.subscriber import (
     ResumeSubscriber,
     SuspendSubscriber,
 )
-from eventstore.commits import Commit
 from eventstore.bounds import Bounds
+from eventstore.commits import Commit
 from eventstore.decisions import Clock, CommandRequest, Decision, EventStore
 from eventstore.errors import Conflict, CorruptLog, KeyReused, StoreUnavailable
 from eventstore.identity import Keys

@@ -235,3 +235,32 @@ def test_the_openapi_document_is_valid_and_holds_every_command(network: Network)
     body = document["paths"]["/commands"]["post"]["requestBody"]["content"]["application/json"]
     assert sorted(body["schema"]["discriminator"]["mapping"]) == sorted(commands)
     assert "/subscribers/{imsi}" in document["paths"]
+
+
+def test_history_shows_what_a_subscriber_was(network: Network):
+    changed_in_us_applied_nowhere_else(network)
+
+    status, past = network[AP].get(f"{PATH}/history", at_sequence="1")
+
+    assert (status, past["state"]["service_profile"]) == (200, "consumer-5g")
+    assert [event["type"] for event in past["events"]] == ["SubscriberActivated"]
+    _, now = network[AP].get(f"{PATH}/history")
+    assert (now["state"]["service_profile"], now["as_of_sequence"]) == ("gold", 2)
+    _, long_ago = network[AP].get(f"{PATH}/history", at_time="2000-01-01T00:00:00Z")
+    assert (long_ago["state"], long_ago["as_of_sequence"]) == (None, 0)
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        {"at_sequence": "-1"},
+        {"at_time": "yesterday"},
+        {"at_sequence": "1", "at_time": "2026-01-01T00:00:00Z"},
+    ],
+)
+def test_a_history_that_cannot_be_asked_for_says_so(network: Network, query: dict[str, str]):
+    assert network[AP].get(f"{PATH}/history", **query)[0] == 422
+
+
+def test_the_history_of_what_never_was_is_a_404(network: Network):
+    assert network[AP].get(f"{PATH}/history")[0] == 404
