@@ -192,7 +192,8 @@ def _shifted(now_ms: Callable[[], int], ms: int) -> Callable[[], int]:
 class Network:
     """The regions and the messages between them."""
 
-    def __init__(self, engine: Any) -> None:
+    def __init__(self, engine: Any, *, extensions: str = "") -> None:
+        self._extensions = extensions
         self.messages: dict[tuple[str, str], list[str]] = defaultdict(list)
         self.extras: dict[tuple[str, str], list[dict[str, Any]]] = defaultdict(list)
         self.unreachable: set[str] = set()
@@ -208,6 +209,7 @@ class Network:
                 "ANTIPHON_FUNCTION": "commands",
                 "ANTIPHON_REGIONS": ",".join(REGIONS),
                 "ANTIPHON_MODE": "STRONG",
+                "ANTIPHON_EXTENSIONS": self._extensions,
                 "ANTIPHON_SECRET": "a secret of the tests",
                 "ANTIPHON_ACCOUNT": "000000000000",
                 "ANTIPHON_EVENTS_TABLE": events,
