@@ -5,6 +5,7 @@ which is what strong consistency makes of it. Messages between regions wait in l
 test delivers them, so every order of arrival can be played without any waiting.
 """
 
+import functools
 import itertools
 import json
 from collections import defaultdict
@@ -37,6 +38,43 @@ ACTIVATION = {
 }
 
 
+class Crash(BaseException):
+    """The process is gone: nothing catches this but the test."""
+
+
+class Crashes:
+    """Counts calls to the outside, and crashes before or after one of them."""
+
+    def __init__(self) -> None:
+        self.calls = 0
+        self._planned: tuple[int, str] | None = None
+
+    def plan(self, *, call: int, when: str) -> None:
+        self.calls = 0
+        self._planned = (call, when)
+
+    def around(self, call: Callable[..., Any], *args: Any, **more: Any) -> Any:
+        number, self.calls = self.calls, self.calls + 1
+        if self._planned == (number, "before"):
+            raise Crash
+        result = call(*args, **more)
+        if self._planned == (number, "after"):
+            raise Crash
+        return result
+
+
+class CrashingClient:
+    """An AWS client whose every call may be the last."""
+
+    def __init__(self, client: Any, crashes: Crashes) -> None:
+        self._client = client
+        self._crashes = crashes
+
+    def __getattr__(self, name: str) -> Any:
+        call = getattr(self._client, name)
+        return functools.partial(self._crashes.around, call)
+
+
 class HeldQueues:
     """Queues whose messages wait for the test; a region in `unreachable` takes none."""
 
@@ -44,6 +82,9 @@ class HeldQueues:
         self._network = network
 
     def send(self, region: str, queue: str, body: str, **more: Any) -> None:
+        self._network.crashes.around(self._send, region, queue, body, **more)
+
+    def _send(self, region: str, queue: str, body: str, **more: Any) -> None:
         if region in self._network.unreachable:
             raise StoreUnavailable(f"{region} cannot be reached")
         self._network.messages[region, queue].append(body)
@@ -76,11 +117,16 @@ class HeldQueues:
 class HeldBus:
     """A bus that keeps what was published, and can refuse or lose entries."""
 
-    def __init__(self) -> None:
+    def __init__(self, crashes: Crashes) -> None:
         self.published: list[Answer] = []
         self.refusing = False
+        self._crashes = crashes
 
     def __call__(self, answers: Sequence[Answer]) -> frozenset[str]:
+        published: frozenset[str] = self._crashes.around(self._publish, answers)
+        return published
+
+    def _publish(self, answers: Sequence[Answer]) -> frozenset[str]:
         if self.refusing:
             return frozenset()
         self.published += answers
@@ -194,13 +240,15 @@ class Network:
 
     def __init__(self, engine: Any, *, extensions: str = "") -> None:
         self._extensions = extensions
+        self.crashes = Crashes()
         self.messages: dict[tuple[str, str], list[str]] = defaultdict(list)
         self.extras: dict[tuple[str, str], list[dict[str, Any]]] = defaultdict(list)
         self.unreachable: set[str] = set()
         number = next(_numbers)
         events = f"events-h{number}"
         _make_tables(engine, events=events, number=number)
-        self.log = DynamoDBLog(engine.client("dynamodb"), table=events)
+        client = CrashingClient(engine.client("dynamodb"), self.crashes)
+        self.log = DynamoDBLog(client, table=events)  # type: ignore[arg-type]
         self.regions = {name: self._region(engine, name, events, number) for name in REGIONS}
 
     def _region(self, engine: Any, name: str, events: str, number: int) -> Region:
@@ -224,9 +272,9 @@ class Network:
             },
             region=name,
         )
-        deps = Dependencies(settings, _EngineClients(engine))  # type: ignore[arg-type]
+        deps = Dependencies(settings, _EngineClients(engine, self.crashes))  # type: ignore[arg-type]
         deps.__dict__["log"] = self.log
-        return Region(deps, HeldBus(), HeldQueues(self))
+        return Region(deps, HeldBus(self.crashes), HeldQueues(self))
 
     def __getitem__(self, name: str) -> Region:
         return self.regions[name]
@@ -252,11 +300,12 @@ class Network:
 
 
 class _EngineClients:
-    def __init__(self, engine: Any) -> None:
+    def __init__(self, engine: Any, crashes: Crashes) -> None:
         self._engine = engine
+        self._crashes = crashes
 
     def dynamodb(self, region: str) -> Any:
-        return self._engine.client("dynamodb", region)
+        return CrashingClient(self._engine.client("dynamodb", region), self._crashes)
 
     def events(self, region: str) -> Any:
         return self._engine.client("events", region)
