@@ -7,7 +7,6 @@ that it is answered. Everything that is not recorded is told as a problem with a
 import base64
 import binascii
 import secrets
-import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -20,6 +19,7 @@ from eventstore.errors import EventStoreError, StoreUnavailable
 from handlers.dependencies import Dependencies
 from handlers.envelope import BadCommand, CommandReader
 from handlers.problems import BAD_COMMANDS, CONTENT_TYPE, Problem, problem_of
+from handlers.waiting import await_answer
 
 logger = Logger(service="commands")
 
@@ -68,7 +68,7 @@ def _reply(
 ) -> dict[str, Any]:
     take(deps, decision)
     commit = decision.commit
-    answer = _await_answer(deps, decision, wait_s) if wait_s else None
+    answer = await_answer(deps, commit, wait_s=wait_s) if wait_s else None
     body: dict[str, Any] = {
         "status": commit.outcome,
         "aggregate_id": commit.aggregate_id,
@@ -101,23 +101,6 @@ def _reply(
         },
         "body": orjson.dumps(body).decode(),
     }
-
-
-def _await_answer(deps: Dependencies, decision: Decision, wait_s: float) -> str | None:
-    """Return the stored body of Event B once it is there, None if it does not come in time."""
-    commit = decision.commit
-    responses = deps.responses_of(commit.origin)
-    deadline_s = time.monotonic() + wait_s
-    while True:
-        try:
-            response = responses.get(commit.commit_id)
-        except StoreUnavailable:
-            return None
-        if response is not None and response.body is not None:
-            return response.body
-        if time.monotonic() >= deadline_s:
-            return None
-        time.sleep(deps.settings.answer_poll_ms / 1000)
 
 
 def _body(event: Mapping[str, Any]) -> bytes:

@@ -16,6 +16,7 @@ from handlers.queues import Queues
 from handlers.settings import Settings
 from projections.letters import LetterStore
 from projections.projector import Projector
+from projections.proof import Prover
 from projections.reading import Reader
 from projections.responder import Responder
 from projections.responses import ResponseStore
@@ -98,13 +99,16 @@ class Dependencies:
         )
 
     @cached_property
+    def prover(self) -> Prover:
+        return Prover(projections=self.projections, views_of=self.views_of, now_ms=now_ms)
+
+    @cached_property
     def sweeper(self) -> Sweeper:
         return Sweeper(
             responder=self.responder,
             log=self.log,
-            projections=self.projections,
+            prover=self.prover,
             responses=self.responses_of(self.settings.region),
-            views_of=self.views_of,
             ring=self.queues.ring,
             now_ms=now_ms,
             bounds=self.settings,

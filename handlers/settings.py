@@ -39,6 +39,14 @@ class EdgeBounds(BaseModel):
             ge=10, le=1_000, description="Milliseconds between two looks for an answer waited for"
         ),
     ] = 60
+    prove_after_ms: Annotated[
+        int,
+        Field(
+            ge=50,
+            le=20_000,
+            description="Milliseconds of waiting until another region proves an answer itself",
+        ),
+    ] = 1_000
     wait_s: Annotated[
         int, Field(ge=0, le=25, description="Seconds that `Prefer: wait` may hold a reply, at most")
     ] = 20

@@ -106,6 +106,20 @@ class Responder:
             self.responses.mark_published(commit_id, at_ms=self.now_ms())
         return frozenset(failed) | {a.commit_id for a in answers if a.commit_id not in published}
 
+    def complete(self, response: Response) -> str | None:
+        """Return the one stored body, building it if need be, without publishing it.
+
+        None if a required region is still lacking. The sweeper of the region of origin
+        publishes what is stored.
+        """
+        if response.body is not None or response.lacks(self.required):
+            return response.body
+        body = self._build(response)
+        if self.responses.store_body(response.commit_id, body, at_ms=self.now_ms()):
+            return body
+        stored = self.responses.get(response.commit_id)
+        return stored.body if stored else None
+
     def _answers_to(self, response: Response) -> list[Answer]:
         """Return the answer to publish: built and stored now, or stored by who did not publish.
 

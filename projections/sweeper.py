@@ -5,22 +5,22 @@ themselves. A region that has applied the commit counts as acknowledged; one tha
 the commit sent again. So a lost message costs time, never an answer.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 
 from eventstore.commits import Commit, parse_commit_id
 from eventstore.errors import StoreUnavailable
 from eventstore.log import CommitLog
 from projections.bounds import READ_BOUNDS, ReadBounds
-from projections.projection import Projection
+from projections.proof import Prover
 from projections.responder import Responder
 from projections.responses import Response, ResponseStore
-from projections.views import ViewStore
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Swept:
-    """What one sweep did. `lagging` counts the commits each region had not applied."""
+    """What one sweep did. `lagging` counts, by region, commits not applied or not answered for."""
 
     looked_at: int
     answered: int
@@ -29,13 +29,12 @@ class Swept:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sweeper:
-    """The sweeper of one region; `views_of` reads any region's views, `ring` wakes a projector."""
+    """The sweeper of one region; `ring` sends a commit to the projector of a region."""
 
     responder: Responder
     log: CommitLog
-    projections: Sequence[Projection]
+    prover: Prover
     responses: ResponseStore
-    views_of: Callable[[str], ViewStore]
     ring: Callable[[str, Commit], None]
     now_ms: Callable[[], int]
     bounds: ReadBounds = READ_BOUNDS
@@ -67,23 +66,12 @@ class Sweeper:
         commit = self.log.get(*place, consistent=True)
         if commit is None:
             return None
-        proven: dict[str, int] = {}
-        for region in sorted(response.lacks(self.responder.required)):
-            try:
-                if self._has_applied(region, commit):
-                    proven[region] = self.now_ms()
-                else:
-                    lagging[region] = lagging.get(region, 0) + 1
-                    self.ring(region, commit)
-            except StoreUnavailable:
-                lagging[region] = lagging.get(region, 0) + 1
-        if not proven:
+        proof = self.prover.look(commit, response.lacks(self.responder.required))
+        for region in (*proof.lagging, *proof.silent):
+            lagging[region] = lagging.get(region, 0) + 1
+        for region in proof.lagging:
+            with suppress(StoreUnavailable):
+                self.ring(region, commit)
+        if not proof.applied_at_ms:
             return response
-        return self.responses.gather(commit_id, proven, due_ms=self.now_ms())
-
-    def _has_applied(self, region: str, commit: Commit) -> bool:
-        covering = [
-            (p, commit.aggregate_id) for p in self.projections if p.covers(commit.aggregate_id)
-        ]
-        views = self.views_of(region).read_many(covering)
-        return all(view.applied >= commit.last_position for view in views.values())
+        return self.responses.gather(commit_id, proof.applied_at_ms, due_ms=self.now_ms())

@@ -257,6 +257,7 @@ class Network:
                 "ANTIPHON_FUNCTION": "commands",
                 "ANTIPHON_REGIONS": ",".join(REGIONS),
                 "ANTIPHON_MODE": "STRONG",
+                "ANTIPHON_PROVE_AFTER_MS": "50",
                 "ANTIPHON_EXTENSIONS": self._extensions,
                 "ANTIPHON_SECRET": "a secret of the tests",
                 "ANTIPHON_ACCOUNT": "000000000000",

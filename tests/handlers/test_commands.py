@@ -189,3 +189,30 @@ def test_behind_a_failure_the_messages_of_its_group_wait(network: Network):
     )
 
     assert failed == ["m1", "m2"]
+
+
+def test_another_region_proves_the_answer_itself_and_the_origin_publishes_that_body(
+    network: Network,
+):
+    network[US].post(ACTIVATION)
+    for name in REGIONS:
+        network[name].project(*network.take(name, "lane"))
+    network.take(US, "acks")
+
+    status, told = network[EU].post(ACTIVATION, {"Prefer": "wait=5"})
+
+    assert (status, told["status"], told["duplicate"]) == (200, "answered", True)
+    assert network[US].answers == []
+    network[US].later(ms=60_000)
+    network[US].sweep()
+    assert network[US].answers == [told["answer"]]
+
+
+def test_another_region_proves_nothing_while_one_has_not_applied_it(network: Network):
+    network[US].post(ACTIVATION)
+    network.take(AP, "lane")
+    network.settle()
+
+    status, told = network[EU].post(ACTIVATION, {"Prefer": "wait=1"})
+
+    assert (status, told["status"], told["answer"]) == (202, "accepted", None)

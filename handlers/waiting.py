@@ -1,0 +1,52 @@
+"""Hold a reply until Event B is there: in its region of origin, or in any other.
+
+In the region of origin the responder is at work, and this only looks. Elsewhere it looks into
+the origin's response item, and if no answer comes it proves the answer itself: it asks every
+required region's views and stores the body in the origin's item, where there is one for all.
+The origin publishes it; nobody else does.
+"""
+
+import time
+from dataclasses import replace
+
+from eventstore.commits import Commit
+from eventstore.errors import StoreUnavailable
+from handlers.dependencies import Dependencies
+from projections.responses import Response, ResponseStore
+
+
+def await_answer(deps: Dependencies, commit: Commit, *, wait_s: float) -> str | None:
+    """Return the stored body of Event B once it is there, None if it does not come in time."""
+    settings = deps.settings
+    responses = deps.responses_of(commit.origin)
+    elsewhere = commit.origin != settings.region
+    deadline_s = time.monotonic() + wait_s
+    prove_at_s = time.monotonic() + settings.prove_after_ms / 1000
+    while True:
+        try:
+            response = responses.get(commit.commit_id)
+            if response is not None and response.body is not None:
+                return response.body
+            if elsewhere and time.monotonic() >= prove_at_s:
+                prove_at_s = time.monotonic() + settings.prove_after_ms / 1000
+                if body := _proven(deps, commit, response, responses):
+                    return body
+        except StoreUnavailable:
+            # Without the origin there is no proof: it is a required region itself.
+            return None
+        if time.monotonic() >= deadline_s:
+            return None
+        time.sleep(settings.answer_poll_ms / 1000)
+
+
+def _proven(
+    deps: Dependencies, commit: Commit, response: Response | None, responses: ResponseStore
+) -> str | None:
+    required = frozenset(deps.settings.regions)
+    lacking = response.lacks(required) if response else required
+    proof = deps.prover.look(commit, lacking)
+    if proof.lagging or proof.silent:
+        return None
+    due_ms = deps.prover.now_ms() + deps.settings.answer_due_ms
+    gathered = responses.gather(commit.commit_id, proof.applied_at_ms, due_ms=due_ms)
+    return replace(deps.responder, responses=responses).complete(gathered) if gathered else None
