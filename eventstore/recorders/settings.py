@@ -21,7 +21,7 @@ from pydantic import (
 from eventstore.identity import SECRET_MIN_BYTES
 
 TableName = Annotated[str, StringConstraints(pattern=r"^[a-zA-Z0-9_.-]{3,255}$")]
-_VARIABLES = {
+VARIABLES = {
     "region": "AWS_REGION",
     "endpoint_url": "AWS_ENDPOINT_URL",
     "secret": "ANTIPHON_SECRET",
@@ -37,7 +37,7 @@ _VARIABLES = {
 
 
 class RecorderSettings(BaseModel):
-    """The settings of one application; `_VARIABLES` names the variable of each.
+    """The settings of one application; `VARIABLES` names the variable of each.
 
     Attributes:
         region: the AWS region to work in.
@@ -82,11 +82,11 @@ class RecorderSettings(BaseModel):
             InfrastructureFactoryError: one is missing or wrong; the message names each.
 
         """
-        told = {name: env.get(variable) for name, variable in _VARIABLES.items()}
+        told = {name: env.get(variable) for name, variable in VARIABLES.items()}
         try:
             return cls.model_validate({name: value for name, value in told.items() if value})
         except ValidationError as error:
             wrong = "; ".join(
-                f"{_VARIABLES[str(fault['loc'][0])]}: {fault['msg']}" for fault in error.errors()
+                f"{VARIABLES[str(fault['loc'][0])]}: {fault['msg']}" for fault in error.errors()
             )
             raise InfrastructureFactoryError(f"the recorders cannot start: {wrong}") from error

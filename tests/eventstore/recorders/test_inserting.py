@@ -86,6 +86,26 @@ def test_of_sixteen_openings_at_different_versions_exactly_one_wins(
     assert [event.originator_version for event in stored] == [versions[outcomes.index(None)]]
 
 
+def test_of_two_inserts_that_are_equal_in_everything_one_wins(
+    installation: Any, events: MakeEvents
+):
+    installation.events().insert_events(events(1))
+
+    with pytest.raises(IntegrityError):
+        installation.events().insert_events(events(1))
+
+
+def test_the_end_of_the_log_is_never_taken_from_a_replica(installation: Any, events: MakeEvents):
+    for version in range(2, 6):
+        installation.events().insert_events(events(version))
+    client = installation.client()
+    client.hidden_from_replica = {3, 4}
+
+    installation.events(client).insert_events(events(6))
+
+    assert len(installation.items()) == 5
+
+
 @pytest.mark.parametrize("opening", [0, 1, 7])
 def test_an_insert_whose_answer_was_lost_is_stored_once_and_succeeds(
     installation: Any, events: MakeEvents, opening: int
