@@ -48,3 +48,7 @@ app.command(rich_help_panel=OPERATE, epilog="Example: antiphon verify --settle 6
 def main() -> None:
     """Run the command line; the entry point that the package installs."""
     app()
+
+
+if __name__ == "__main__":
+    main()

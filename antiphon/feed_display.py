@@ -68,7 +68,9 @@ class FeedDisplay:
 
     @contextmanager
     def live(self) -> Iterator[None]:
-        """Show the bar for the duration of a block."""
+        """Show the bar, and what the lines above it mean, for the duration of a block."""
+        if not self._silent:
+            say(f"{'latency':>9}  {'origin':<11}  {'outcome':<9}  command", style="dim")
         with self._progress:
             yield
 

@@ -18,6 +18,7 @@ from antiphon.violations import Violation
 
 RECORDED_OUTCOMES = ("accepted", "rejected", "unchanged")
 ALL_ORIGINS = "all"
+ALL_WITHOUT_CONFLICT = "all without conflict"
 
 
 class Latency(BaseModel):
@@ -86,9 +87,12 @@ def _outcome(played: Played) -> str:
 
 def _latencies(answered: Iterable[Played], wan: Wan) -> list[Latency]:
     by_origin: dict[str, list[float]] = defaultdict(list)
+    calm: list[float] = []
     for played in answered:
         if played.latency_ms is not None:
             by_origin[played.arrivals[0].region].append(played.latency_ms)
+            if not any(receipt.conflicts for receipt in played.receipts):
+                calm.append(played.latency_ms)
     rows = [
         _latency(region, by_origin[region], wan.answer_floor_ms(region))
         for region in wan.regions
@@ -96,6 +100,8 @@ def _latencies(answered: Iterable[Played], wan: Wan) -> list[Latency]:
     ]
     if len(rows) > 1:
         rows.append(_latency(ALL_ORIGINS, [ms for row in by_origin.values() for ms in row], None))
+        # A lost race costs another round trip for the append: the tail is made of these.
+        rows += [_latency(ALL_WITHOUT_CONFLICT, calm, None)] if calm else []
     return rows
 
 

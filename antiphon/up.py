@@ -6,6 +6,7 @@ stopped first. Local only.
 
 import signal
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from enum import StrEnum
@@ -87,8 +88,10 @@ def running_regions(config: LocalConfig) -> Iterator[LocalRegions]:
     regions = LocalRegions(config, progress=lambda text: say(f"  {text}", style="dim"))
     with _signals_as_interrupts():
         say(f"Starting {len(config.regions)} regions: {', '.join(config.regions)}", style="bold")
+        started_s = time.monotonic()
         try:
             regions.start()
+            say(f"  ready after {time.monotonic() - started_s:.1f} s", style="dim")
             yield regions
         except PortInUse as error:
             raise Problem(str(error)) from error
@@ -111,13 +114,15 @@ def print_addresses(config: LocalConfig) -> None:
     say(f"  {'AWS endpoint':<14} {connection.aws_endpoint}   (all regions; any SDK or the AWS CLI)")
     say(f"\n  Documentation of the API: {connection.url(config.regions[0])}/docs")
     say("  In another terminal: antiphon status, antiphon feed, antiphon answers, antiphon --help")
+    if (config.base_port, config.aws_port) != (DEFAULT_BASE_PORT, DEFAULT_AWS_PORT):
+        say(f"  each with: --base-port {config.base_port} --aws-port {config.aws_port}")
 
 
 def stay_until_stopped(regions: LocalRegions) -> None:
     """Wait for Ctrl-C or SIGTERM; raises EngineFailed when a child process has died."""
-    say("\nCtrl-C stops them.", style="dim")
     never = threading.Event()
     try:
+        say("\nCtrl-C stops them.", style="dim")
         while not never.wait(CHECK_INTERVAL_S):
             regions.check()
     except KeyboardInterrupt:
