@@ -27,6 +27,7 @@ from antiphon.connection import (
 from antiphon.ledger import DETAIL_TYPES
 from antiphon.mailboxes import BATCH, POLL_S
 from antiphon.reading import published_answers
+from antiphon.signals import signals_as_interrupts
 from antiphon.terminal import output, say
 
 if TYPE_CHECKING:
@@ -62,7 +63,7 @@ def answers(
         for told in latest_answers(connection, count or 20):
             show(told, as_json=as_json)
         return
-    with ExitStack() as stack:
+    with signals_as_interrupts(), ExitStack() as stack:
         arrived: Queue[Told] = Queue()
         stop = threading.Event()
         for region in connection.regions:

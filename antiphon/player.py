@@ -52,7 +52,7 @@ Subject = Sequence[Step]
 class Pace:
     """How fast and how patiently a feed is played."""
 
-    rate_per_s: float = 10.0
+    rate_per_s: float = 8.0
     at_once: int = 12
     patience_s: float = 600.0
     first_backoff_s: float = 0.2

@@ -100,7 +100,7 @@ def _latencies(answered: Iterable[Played], wan: Wan) -> list[Latency]:
     ]
     if len(rows) > 1:
         rows.append(_latency(ALL_ORIGINS, [ms for row in by_origin.values() for ms in row], None))
-        # A lost race costs another round trip for the append: the tail is made of these.
+        # A lost race costs at least another round trip for the append, and is waited for too.
         rows += [_latency(ALL_WITHOUT_CONFLICT, calm, None)] if calm else []
     return rows
 

@@ -162,5 +162,7 @@ def show_problem(response: httpx.Response) -> None:
     body = body_of(response)
     code = body.get("code") or f"HTTP {response.status_code}"
     say(f"{code}: {body.get('detail') or body.get('title') or response.text.strip()}", style="red")
-    known = {"type", "title", "status", "detail", "code", "instance"}
+    for error in body.get("errors") or ():
+        say(f"  {error.get('field')}: {error.get('message')}")
+    known = {"type", "title", "status", "detail", "code", "instance", "errors"}
     print_document({name: value for name, value in body.items() if name not in known})

@@ -4,25 +4,22 @@ However it ends, on Ctrl-C, SIGTERM, a closed terminal or a failure, the regions
 stopped first. Local only.
 """
 
-import signal
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from enum import StrEnum
-from types import FrameType
-from typing import Annotated, Literal, NoReturn
+from typing import Annotated, Literal
 
 import typer
 
 from antiphon.connection import DEFAULT_AWS_PORT, DEFAULT_BASE_PORT, AwsPort, BasePort, Connection
 from antiphon.problems import Problem
+from antiphon.signals import signals_as_interrupts, signals_ignored
 from antiphon.terminal import heading, say
 from infra.local.regions import EngineFailed, LocalConfig, LocalRegions, PortInUse
 
 CHECK_INTERVAL_S = 1.0
-# SIGINT too: a shell that starts us in the background would have it ignored.
-STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 DEFAULT_REGIONS = ",".join(LocalConfig().regions)
 MIN_REGIONS = 3
 
@@ -86,7 +83,7 @@ def local_config(*, regions: str, wan: WanKind, base_port: int, aws_port: int) -
 def running_regions(config: LocalConfig) -> Iterator[LocalRegions]:
     """Start local regions and stop them however the block ends, signals included."""
     regions = LocalRegions(config, progress=lambda text: say(f"  {text}", style="dim"))
-    with _signals_as_interrupts():
+    with signals_as_interrupts():
         say(f"Starting {len(config.regions)} regions: {', '.join(config.regions)}", style="bold")
         started_s = time.monotonic()
         try:
@@ -98,7 +95,7 @@ def running_regions(config: LocalConfig) -> Iterator[LocalRegions]:
         except EngineFailed as error:
             raise Problem(f"the local regions failed: {error}") from error
         finally:
-            with _signals_ignored():
+            with signals_ignored():
                 say("Stopping the regions", style="dim")
                 regions.stop()
 
@@ -127,29 +124,3 @@ def stay_until_stopped(regions: LocalRegions) -> None:
             regions.check()
     except KeyboardInterrupt:
         say("")
-
-
-@contextmanager
-def _signals_as_interrupts() -> Iterator[None]:
-    """Let SIGTERM and a closed terminal unwind the stack as Ctrl-C does."""
-
-    def interrupt(_number: int, _frame: FrameType | None) -> NoReturn:
-        raise KeyboardInterrupt
-
-    before = {number: signal.signal(number, interrupt) for number in STOP_SIGNALS}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
-@contextmanager
-def _signals_ignored() -> Iterator[None]:
-    """Let a second Ctrl-C not break off the clean stop that the first one began."""
-    before = {number: signal.signal(number, signal.SIG_IGN) for number in STOP_SIGNALS}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

@@ -138,7 +138,9 @@ class System:
                 wrong.conflicts[command_id] -= 1
                 return 409, {"code": "conflict", "detail": "others were first"}, PROBLEM
             if "invalid" in command_id:
-                return 422, {"code": "invalid", "detail": "the command is not valid"}, PROBLEM
+                errors = [{"field": "data.imsi", "message": "15 digits"}]
+                told = {"code": "invalid", "detail": "the command is not valid", "errors": errors}
+                return 422, told, PROBLEM
             key = json.dumps(command, sort_keys=True)
             first = self._decided.get(key)
             if first is not None and command_id not in wrong.decided_again:
