@@ -40,7 +40,10 @@ THREADS = 16
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Make a test once for each engine."""
     racing = "race" in metafunc.fixturenames
-    if "dynamodb" in metafunc.fixturenames:
+    if "real" in metafunc.fixturenames:
+        real = [one for one in engines(racing=racing) if one in (MINISTACK, DYNAMODB_LOCAL)]
+        metafunc.parametrize("dynamodb", real, indirect=True)
+    elif "dynamodb" in metafunc.fixturenames:
         metafunc.parametrize("dynamodb", engines(racing=racing), indirect=True)
     elif "log" in metafunc.fixturenames:
         metafunc.parametrize("log", [MEMORY_LOG, *engines(racing=racing)], indirect=True)

@@ -12,7 +12,16 @@ from decimal import Decimal
 from functools import lru_cache
 from typing import Any
 
-from tests.dynamodb.values import Item, NotValid, Unsupported, Value, copied, kind_of, order_of
+from tests.dynamodb.values import (
+    EXACT,
+    Item,
+    NotValid,
+    Unsupported,
+    Value,
+    copied,
+    kind_of,
+    order_of,
+)
 
 _TOKEN = re.compile(r"\s*(?:([A-Za-z_]\w*|[#:]\w+|<=|>=|<>|[=<>(),])|(\S))")
 _COMPARISONS = frozenset({"=", "<>", "<", "<=", ">", ">="})
@@ -114,7 +123,9 @@ def updated(expression: str, item: Mapping[str, Value], names: Names) -> Item:
             case "REMOVE":
                 after.pop(name, None)
             case "ADD":
-                after[name] = {"N": str(_number(item.get(name, {"N": "0"})) + _number(values[0]))}
+                after[name] = {
+                    "N": str(EXACT.add(_number(item.get(name, {"N": "0"})), _number(values[0])))
+                }
             case _:
                 found = next((value for value in values if value is not None), None)
                 if found is None:

@@ -122,7 +122,7 @@ class InProcessDynamoDB:
         after = None
         if "ExclusiveStartKey" in request:
             of, after = table.place_after(index, request["ExclusiveStartKey"])
-            if of != partition:
+            if of != partition or not bounds.reached(after) or bounds.passed(after):
                 raise NotValid("The provided starting key is outside query boundaries")
         forward = request.get("ScanIndexForward", True)
         found = collections.between(partition, bounds, after=after, forward=forward)

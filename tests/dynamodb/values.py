@@ -4,16 +4,20 @@ Holds what the developer guide says of item sizes, numbers and key order. Sets a
 nothing of ours stores one, and whoever does is told at once.
 """
 
+import re
 from collections.abc import Mapping
-from decimal import Decimal, InvalidOperation
+from decimal import Context, Decimal
 from typing import Any
 
 Value = dict[str, Any]
 Item = dict[str, Value]
 
 MAX_DIGITS = 38
+_NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]{1,4})?")
 _MAX_EXPONENT = 126
 _MIN_EXPONENT = -130
+# The usual context would round to 28 digits.
+EXACT = Context(prec=200)
 
 
 class Unsupported(Exception):
@@ -49,17 +53,14 @@ def _copied(value: Value) -> Value:
 
 
 def _number(text: str) -> str:
-    try:
-        number = Decimal(text)
-    except InvalidOperation:
-        raise NotValid(f"The parameter cannot be converted to a numeric value: {text}") from None
-    if not number.is_finite() or not text.isascii():
+    if not _NUMBER.fullmatch(text):
         raise NotValid(f"The parameter cannot be converted to a numeric value: {text}")
-    if len(number.normalize().as_tuple().digits) > MAX_DIGITS or len(text) > 2 * MAX_DIGITS:
+    number = Decimal(text).normalize(EXACT)
+    if len(number.as_tuple().digits) > MAX_DIGITS:
         raise NotValid("Attempting to store more than 38 significant digits in a Number")
     if number and not _MIN_EXPONENT <= number.adjusted() < _MAX_EXPONENT:
         raise NotValid("Number overflow or underflow")
-    return f"{number.normalize():f}" if number else "0"
+    return f"{number:f}" if number else "0"
 
 
 def kind_of(value: Value) -> str:
