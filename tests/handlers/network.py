@@ -20,9 +20,11 @@ from handlers.dependencies import Dependencies
 from handlers.settings import Settings
 from projections.lane import lane_messages
 from projections.responder import Answer
+from tests.dynamodb import tables
 
 REGIONS = ("us-east-1", "eu-west-1", "ap-south-1")
 _numbers = itertools.count()
+Handler = Callable[[dict[str, Any], Any], dict[str, Any]]
 
 ACTIVATION = {
     "type": "ActivateSubscriber",
@@ -134,7 +136,7 @@ class HeldBus:
 
 
 class Region:
-    """One region's handlers."""
+    """One region's handlers, each made when a test first calls it."""
 
     def __init__(self, deps: Dependencies, bus: HeldBus, queues: HeldQueues) -> None:
         self.name = deps.settings.region
@@ -143,12 +145,30 @@ class Region:
         # cached properties: what is set here is what the handlers find.
         deps.__dict__["queues"] = queues
         object.__setattr__(deps.responder, "publish", bus)
-        self._commands = commands.make_handler(deps)
-        self._command_queue = command_queue.make_handler(deps)
-        self._projector = projector.make_handler(deps)
-        self._responder = responder.make_handler(deps)
-        self._sweeper = sweeper.make_handler(deps)
-        self._queries = queries.make_handler(deps)
+
+    @functools.cached_property
+    def _commands(self) -> Handler:
+        return commands.make_handler(self.deps)
+
+    @functools.cached_property
+    def _command_queue(self) -> Handler:
+        return command_queue.make_handler(self.deps)
+
+    @functools.cached_property
+    def _projector(self) -> Handler:
+        return projector.make_handler(self.deps)
+
+    @functools.cached_property
+    def _responder(self) -> Handler:
+        return responder.make_handler(self.deps)
+
+    @functools.cached_property
+    def _sweeper(self) -> Handler:
+        return sweeper.make_handler(self.deps)
+
+    @functools.cached_property
+    def _queries(self) -> Handler:
+        return queries.make_handler(self.deps)
 
     def post(
         self, body: Any, headers: Mapping[str, str] | None = None
@@ -309,56 +329,13 @@ class _EngineClients:
         return CrashingClient(self._engine.client("dynamodb", region), self._crashes)
 
     def events(self, region: str) -> Any:
-        return self._engine.client("events", region)
+        # A HeldBus stands in the bus's place before anything is published.
+        return None
 
 
 def _make_tables(engine: Any, *, events: str, number: int) -> None:
-    def make(region: str, name: str, keys: list[tuple[str, str]], **indexes: Any) -> None:
-        names = dict(keys)
-        for pairs in indexes.values():
-            names |= dict(pairs)
-
-        def schema(pairs: list[tuple[str, str]]) -> list[dict[str, str]]:
-            return [
-                {"AttributeName": attribute, "KeyType": kind}
-                for (attribute, _), kind in zip(pairs, ("HASH", "RANGE"), strict=False)
-            ]
-
-        more: dict[str, Any] = {}
-        if indexes:
-            more["GlobalSecondaryIndexes"] = [
-                {
-                    "IndexName": index.replace("_", "-"),
-                    "KeySchema": schema(pairs),
-                    "Projection": {"ProjectionType": "ALL"},
-                }
-                for index, pairs in indexes.items()
-            ]
-        engine.client("dynamodb", region).create_table(
-            TableName=name,
-            BillingMode="PAY_PER_REQUEST",
-            AttributeDefinitions=[
-                {"AttributeName": attribute, "AttributeType": kind}
-                for attribute, kind in names.items()
-            ],
-            KeySchema=schema(keys),
-            **more,
-        )
-
-    make(REGIONS[0], events, [("a", "S"), ("q", "N")])
+    tables.create(engine.client("dynamodb", REGIONS[0]), "events", name=events)
     for region in REGIONS:
-        make(
-            region,
-            f"views-h{number}",
-            [("k", "S"), ("s", "S")],
-            by_l1=[("l1", "S"), ("k", "S")],
-            by_l2=[("l2", "S"), ("k", "S")],
-        )
-        make(
-            region,
-            f"responses-h{number}",
-            [("c", "S")],
-            pending=[("pending", "S"), ("due", "N")],
-        )
-        make(region, f"snapshots-h{number}", [("a", "S"), ("s", "S")])
-        make(region, f"letters-h{number}", [("a", "S")])
+        client = engine.client("dynamodb", region)
+        for table in ("views", "responses", "snapshots", "letters"):
+            tables.create(client, table, name=f"{table}-h{number}")

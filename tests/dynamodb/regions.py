@@ -1,0 +1,19 @@
+"""The in-process DynamoDB of several regions: as `engine` of tests, in place of a real one."""
+
+from collections import defaultdict
+
+from tests.dynamodb.in_process import InProcessDynamoDB
+from tests.dynamodb.values import Unsupported
+
+
+class InProcessRegions:
+    """A DynamoDB for each region. What a global table has in common is the test's affair."""
+
+    def __init__(self) -> None:
+        self._regions: dict[str, InProcessDynamoDB] = defaultdict(InProcessDynamoDB)
+
+    def client(self, service: str, region: str = "us-east-1") -> InProcessDynamoDB:
+        """Return the client of a region, always the same one."""
+        if service != "dynamodb":
+            raise Unsupported(f"the service {service}")
+        return self._regions[region]
