@@ -21,7 +21,7 @@ _READ_BYTES = 4096
 class Used:
     """Requests and units. `index_units` are the write units of indexes."""
 
-    requests: int = 0
+    requests: float = 0
     read_units: float = 0
     write_units: float = 0
     index_units: float = 0
@@ -35,9 +35,18 @@ class Used:
         )
 
     def __sub__(self, other: "Used") -> "Used":
-        return self + Used(
-            -other.requests, -other.read_units, -other.write_units, -other.index_units
+        return self + other * -1
+
+    def __mul__(self, times: float) -> "Used":
+        return Used(
+            self.requests * times,
+            self.read_units * times,
+            self.write_units * times,
+            self.index_units * times,
         )
+
+    def __truediv__(self, parts: float) -> "Used":
+        return self * (1 / parts)
 
 
 class Meter:
@@ -77,8 +86,8 @@ def written(table: Table, old: Item | None, new: Item | None, *, times: int = 1)
 def _index_units(table: Table, old: Item | None, new: Item | None) -> int:
     units = 0
     for index in table.indexes.values():
-        was = old if old is not None and index.holds(old) else None
-        will = new if new is not None and index.holds(new) else None
+        was = index.shown(old) if old is not None and index.holds(old) else None
+        will = index.shown(new) if new is not None and index.holds(new) else None
         if was == will:
             continue
         if was and will and index.place(was) == index.place(will):

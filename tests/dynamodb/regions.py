@@ -1,8 +1,11 @@
 """The in-process DynamoDB of several regions: as `engine` of tests, in place of a real one."""
 
 from collections import defaultdict
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 
 from tests.dynamodb.in_process import InProcessDynamoDB
+from tests.dynamodb.metering import Used
 from tests.dynamodb.values import Unsupported
 
 
@@ -17,3 +20,15 @@ class InProcessRegions:
         if service != "dynamodb":
             raise Unsupported(f"the service {service}")
         return self._regions[region]
+
+    @contextmanager
+    def measured(self) -> Iterator[dict[tuple[str, str], Used]]:
+        """Yield what is used in the block, by operation and table, of all regions together."""
+        together: dict[tuple[str, str], Used] = defaultdict(Used)
+        with ExitStack() as stack:
+            meters = [one.meter for one in self._regions.values()]
+            each = [stack.enter_context(meter.measured()) for meter in meters]
+            yield together
+        for used in each:
+            for place, units in used.items():
+                together[place] += units

@@ -53,14 +53,21 @@ class Bounds:
 class Collections:
     """Items by partition, each partition sorted: what a table and an index both are."""
 
-    def __init__(self, key: KeySchema, primary: KeySchema) -> None:
+    def __init__(self, key: KeySchema, primary: KeySchema, *, keys_only: bool = False) -> None:
         self.key = key
         self._primary = primary
+        self._keys_only = keys_only
         self._partitions: dict[Any, tuple[list[Any], dict[Any, Item]]] = {}
 
     def holds(self, item: Mapping[str, Value]) -> bool:
         """Say whether an item has the attributes of this key: an index is sparse."""
         return all(name in item for name in self.key.attributes)
+
+    def shown(self, item: Item) -> Item:
+        """Return what of an item stands here: all of it, or its keys."""
+        return (
+            {**self.key.of_item(item), **self._primary.of_item(item)} if self._keys_only else item
+        )
 
     def place(self, item: Mapping[str, Value]) -> tuple[Any, tuple[Any, ...]]:
         """Return the partition of an item and its place there; ties go by the primary key."""
@@ -77,7 +84,7 @@ class Collections:
         places, items = self._partitions.setdefault(partition, ([], {}))
         if place not in items:
             bisect.insort(places, place)
-        items[place] = item
+        items[place] = self.shown(item)
 
     def drop(self, item: Mapping[str, Value]) -> None:
         partition, place = self.place(item)
@@ -132,11 +139,12 @@ class Table:
         self.items = Collections(self.key, self.key)
         self.indexes: dict[str, Collections] = {}
         for index in definition.get("GlobalSecondaryIndexes", ()):
-            if index["Projection"]["ProjectionType"] != "ALL":
-                raise Unsupported("an index that holds a part of the attributes")
-            self.indexes[index["IndexName"]] = Collections(
-                KeySchema.of(index["KeySchema"]), self.key
-            )
+            held = index["Projection"]["ProjectionType"]
+            if held not in {"ALL", "KEYS_ONLY"}:
+                raise Unsupported(f"an index that holds {held}")
+            key = KeySchema.of(index["KeySchema"])
+            keys_only = held == "KEYS_ONLY"
+            self.indexes[index["IndexName"]] = Collections(key, self.key, keys_only=keys_only)
 
     def collections(self, index: str | None) -> Collections:
         if index is None:
