@@ -4,12 +4,15 @@ Names, tags, command types and topics are told apart here, at import time, so th
 aggregates can ever be taken for each other. Nothing else may look an aggregate up.
 """
 
+import re
 from collections.abc import Iterable
 from typing import Any
 
 from domain.aggregate import Aggregate, Command, Event
 from domain.network_element import NETWORK_ELEMENT
 from domain.subscriber import SUBSCRIBER
+
+_TAG = re.compile(r"[a-z]{1,16}")
 
 
 class UnknownCommand(LookupError):
@@ -34,6 +37,8 @@ class Registry:
             self._add(aggregate)
 
     def _add(self, aggregate: Aggregate[Any]) -> None:
+        if not _TAG.fullmatch(aggregate.tag):
+            raise ValueError(f"the tag {aggregate.tag!r} is not 1 to 16 lower-case letters")
         if aggregate.tag in self._by_tag:
             raise ValueError(f"two aggregates have the tag {aggregate.tag!r}")
         if any(aggregate.name == known.name for known in self._by_tag.values()):

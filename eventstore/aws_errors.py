@@ -32,6 +32,25 @@ _PASSING = frozenset(
 )
 
 
+# Reasons of a cancelled transaction that pass by themselves; botocore does not retry them.
+_PASSING_REASONS = frozenset(
+    {"None", "ThrottlingError", "ProvisionedThroughputExceeded", "RequestLimitExceeded"}
+)
+_LOST_RACES = frozenset({"ConditionalCheckFailed", "TransactionConflict"})
+
+
+def lost_race(error: ClientError) -> bool:
+    """Say whether a conditional write or transaction lost to another writer."""
+    if error_code(error) == "TransactionCanceledException":
+        return bool(_reasons(error) & _LOST_RACES)
+    return error_code(error) in {"ConditionalCheckFailedException", "TransactionConflictException"}
+
+
+def _reasons(error: ClientError) -> set[str]:
+    reasons = error.response.get("CancellationReasons", [])
+    return {str(reason.get("Code")) for reason in reasons}
+
+
 def error_code(error: ClientError) -> str:
     """Return AWS's name of the error, such as ConditionalCheckFailedException."""
     return str(error.response.get("Error", {}).get("Code", ""))
@@ -44,7 +63,11 @@ def passing_errors_translated(doing: str) -> Iterator[None]:
         yield
     except ClientError as error:
         status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
-        if error_code(error) in _PASSING or status >= _SERVER_FAULT:
+        throttled = (
+            error_code(error) == "TransactionCanceledException"
+            and _reasons(error) <= _PASSING_REASONS
+        )
+        if error_code(error) in _PASSING or status >= _SERVER_FAULT or throttled:
             raise StoreUnavailable(f"could not {doing}: {error_code(error)}") from error
         raise
     except (BotoConnectionError, HTTPClientError) as error:

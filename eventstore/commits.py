@@ -176,7 +176,7 @@ def from_item(item: Mapping[str, Any]) -> Commit:
             traceparent=_text(item["tp"]) if "tp" in item else None,
         )
     except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise CorruptLog(f"a stored commit cannot be read: {error!r}") from error
+        raise CorruptLog(f"a stored commit cannot be read: {type(error).__name__}") from None
 
 
 def to_image(commit: Commit) -> Item:

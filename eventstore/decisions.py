@@ -152,7 +152,7 @@ class EventStore:
                 return self._appended(attempted, fold, commit, attempt)
             if there.token == attempted.token:
                 first = self._same_content(attempted, there)
-                continue
+                return Decision(first, duplicate=True, attempts=attempt)
             fold = self._loader.advance(request.aggregate, fold, there)
             if attempt > 1:
                 # Not alone: catch up with all of them instead of meeting each in turn.
@@ -294,7 +294,7 @@ class EventStore:
         state = fold.state
         for event in events:
             state = aggregate.evolve(state, event)
-        size = len(state.model_dump_json()) if state is not None else 0
+        size = len(state.model_dump_json().encode()) if state is not None else 0
         if size > self._bounds.state_bytes:
             raise TooLarge(
                 f"the aggregate would have {size} bytes; it may have {self._bounds.state_bytes}"

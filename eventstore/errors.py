@@ -8,6 +8,9 @@
 The rest are commands that cannot be decided, told before anything is written.
 """
 
+import traceback
+from pathlib import PurePath
+
 
 class EventStoreError(Exception):
     """Everything the event store raises on purpose."""
@@ -43,3 +46,15 @@ class DependencyNotReached(EventStoreError):
 
 class TooLarge(EventStoreError):
     """A decision does not fit into one commit."""
+
+
+def described(error: BaseException) -> str:
+    """Return what may be logged and kept of an error: never the data that it was about.
+
+    Our own messages hold no personal data. Of any other error only the type and the place.
+    """
+    if isinstance(error, EventStoreError):
+        return f"{type(error).__name__}: {error}"
+    frames = traceback.extract_tb(error.__traceback__)
+    place = f" at {PurePath(frames[-1].filename).name}:{frames[-1].lineno}" if frames else ""
+    return f"{type(error).__name__}{place}"

@@ -27,6 +27,7 @@ class Fold:
         tokens: where each known token was decided.
         newest_ms: the latest time recorded in a commit, ms since 1970.
         saved_at: the position of the snapshot that it came from, 0 for none.
+        tried_at: the position at which a snapshot was last tried in vain.
         saved_ms: the latest time recorded in a commit up to there.
         size_bound: bytes that the state surely does not exceed as JSON, in round terms.
 
@@ -38,8 +39,13 @@ class Fold:
     tokens: TokenIndex = field(default_factory=TokenIndex)
     newest_ms: int = 0
     saved_at: int = 0
+    tried_at: int = 0
     saved_ms: int = 0
     size_bound: int = 0
+
+    def not_saved(self) -> "Fold":
+        """Return this fold as one whose snapshot could not be taken: the next is a while off."""
+        return replace(self, tried_at=self.last_position)
 
     def saved(self) -> "Fold":
         """Return this fold as one that a snapshot was taken of."""
@@ -75,7 +81,8 @@ def domain_events(aggregate: Aggregate[Any], commit: Commit) -> tuple[Event, ...
         return tuple(_domain_event(aggregate, event) for event in commit.events)
     except (KeyError, ValueError, TypeError, AttributeError) as error:
         at = f"{commit.aggregate_id} at {commit.position}"
-        raise CorruptLog(f"an event of {at} cannot be read: {type(error).__name__}") from error
+        # Without its cause, which would repeat the event's data wherever it is logged.
+        raise CorruptLog(f"an event of {at} cannot be read: {type(error).__name__}") from None
 
 
 def _domain_event(aggregate: Aggregate[Any], event: RecordedEvent) -> Event:

@@ -31,7 +31,7 @@ class Keys:
             raise ValueError(f"the secret has {len(secret)} bytes; it needs {SECRET_MIN_BYTES}")
         self._purpose_keys = {
             purpose: hmac.digest(secret, b"antiphon:" + purpose.encode(), "sha256")
-            for purpose in ("aggregate", "token", "content", "answer", "index", "mac")
+            for purpose in ("aggregate", "token", "content", "answer", "index", "mac", "cursor")
         }
 
     def _digest(self, purpose: str, *parts: bytes) -> bytes:
@@ -75,12 +75,15 @@ class Keys:
         digest = self._digest("index", kind.encode(), value.encode())
         return f"{kind}#{base64.b32encode(digest).decode().lower()[:_ID_CHARACTERS]}"
 
-    def seal(self, payload: bytes) -> str:
-        """Return `payload` with its MAC, as URL-safe text."""
-        mac = self._digest("mac", payload)[:_HASH_BYTES]
+    def seal(self, payload: bytes, *, purpose: str = "mac") -> str:
+        """Return `payload` with its MAC, as URL-safe text.
+
+        `purpose` is "mac" for consistency tokens, "cursor" for cursors: one is never the other.
+        """
+        mac = self._digest(purpose, payload)[:_HASH_BYTES]
         return base64.urlsafe_b64encode(mac + payload).rstrip(b"=").decode()
 
-    def unseal(self, text: str) -> bytes | None:
+    def unseal(self, text: str, *, purpose: str = "mac") -> bytes | None:
         """Return the payload that `seal` was given, or None if `text` is not its work."""
         try:
             raw = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
@@ -88,5 +91,5 @@ class Keys:
             return None
         mac, payload = raw[:_HASH_BYTES], raw[_HASH_BYTES:]
         # The text must also be the one form that `seal` writes: base64 has spare bits.
-        genuine = hmac.compare_digest(mac, self._digest("mac", payload)[:_HASH_BYTES])
-        return payload if genuine and self.seal(payload) == text else None
+        genuine = hmac.compare_digest(mac, self._digest(purpose, payload)[:_HASH_BYTES])
+        return payload if genuine and self.seal(payload, purpose=purpose) == text else None

@@ -8,6 +8,8 @@ import threading
 from collections import OrderedDict
 from typing import Any
 
+from botocore.exceptions import ClientError
+
 from domain.aggregate import Aggregate
 from eventstore.bounds import Bounds
 from eventstore.commits import Commit
@@ -62,12 +64,15 @@ class Loader:
 
     def save_if_due(self, aggregate: Aggregate[Any], aggregate_id: str, fold: Fold) -> None:
         """Take a snapshot once enough was appended since the last. Failing costs time only."""
-        due = fold.last_position - fold.saved_at >= self._bounds.snapshot_every
+        since = max(fold.saved_at, fold.tried_at)
+        due = fold.last_position - since >= self._bounds.snapshot_every
         if self._snapshots is None or not due:
             return
         try:
             saved = self._snapshots.save(aggregate, aggregate_id, fold)
-        except StoreUnavailable:
+        except (StoreUnavailable, ClientError):
+            # The command is in the log already: nothing about a snapshot may fail it.
+            self._warm.put(aggregate_id, fold.not_saved())
             return
         if saved and len(fold.tokens) <= self._bounds.warm_tokens // 4:
             self._warm.put(aggregate_id, fold.saved())
@@ -78,7 +83,11 @@ class Loader:
     def _snapshot(self, aggregate: Aggregate[Any], aggregate_id: str, now_ms: int) -> Fold:
         if self._snapshots is None:
             return Fold()
-        return self._snapshots.load(aggregate, aggregate_id, now_ms=now_ms) or Fold()
+        try:
+            return self._snapshots.load(aggregate, aggregate_id, now_ms=now_ms) or Fold()
+        except (StoreUnavailable, ClientError, KeyError):
+            # Unreachable or damaged: the log has everything, only slower.
+            return Fold()
 
 
 class _WarmFolds:

@@ -54,9 +54,10 @@ def _batches(answers: Sequence[Answer]) -> list[list[Answer]]:
     batches: list[list[Answer]] = [[]]
     size = 0
     for answer in answers:
-        if len(batches[-1]) == _ENTRIES or (batches[-1] and size + len(answer.body) > _BYTES):
+        answer_bytes = len(answer.body.encode())
+        if len(batches[-1]) == _ENTRIES or (batches[-1] and size + answer_bytes > _BYTES):
             batches.append([])
             size = 0
         batches[-1].append(answer)
-        size += len(answer.body.encode())
+        size += answer_bytes
     return batches

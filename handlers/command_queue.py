@@ -6,7 +6,6 @@ aggregate's own number or id. What cannot be decided moves to the dead-letter qu
 with its reason, and does not hold up its group.
 """
 
-import secrets
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -19,12 +18,14 @@ from eventstore.errors import (
     KeyReused,
     TooLarge,
 )
-from handlers.commands import take
+from handlers.commands import MARGIN_S, take, time_left_s
 from handlers.dependencies import Dependencies
 from handlers.envelope import BadCommand, CommandReader
 
 logger = Logger(service="command_queue")
 
+_FIRST_RECEIVED = "Antiphon-First-Received-Ms"
+_CARRIED = ("Idempotency-Key", "X-Correlation-Id", "traceparent")
 # Told to nobody if merely retried: the same message can never be decided.
 _UNDECIDABLE = (BadCommand, ExpectationNotMet, KeyReused, InvalidToken, TooLarge)
 
@@ -33,15 +34,18 @@ def make_handler(deps: Dependencies) -> Callable[[dict[str, Any], Any], dict[str
     """Return the handler of the queue's batches; it reports the messages to deliver again."""
     reader = CommandReader(deps.registry, max_bytes=deps.settings.body_bytes)
 
-    def handle(event: dict[str, Any], _context: Any) -> dict[str, Any]:
+    def handle(event: dict[str, Any], context: Any) -> dict[str, Any]:
         failed: list[str] = []
         held_up: set[str] = set()
         for record in event["Records"]:
             group = record["attributes"].get("MessageGroupId", "")
-            # Behind a failure of its group a message waits, or it would overtake.
-            if group in held_up or not _take_one(deps, reader, record):
+            # Behind a failure of its group a message waits, or it would overtake. And what
+            # there is no time for comes again, before the function is ended in the middle.
+            late = time_left_s(context) < deps.settings.append_s + MARGIN_S
+            if late or group in held_up or not _take_one(deps, reader, record):
                 held_up.add(group)
                 failed.append(record["messageId"])
+                deps.queues.retry_soon(record)
         return {"batchItemFailures": [{"itemIdentifier": one} for one in failed]}
 
     return handle
@@ -54,9 +58,9 @@ def _take_one(deps: Dependencies, reader: CommandReader, record: Mapping[str, An
         request = reader.read(
             record["body"].encode(),
             idempotency_key=_attribute(attributes, "Idempotency-Key"),
-            correlation_id=_attribute(attributes, "X-Correlation-Id") or secrets.token_hex(16),
+            correlation_id=_attribute(attributes, "X-Correlation-Id"),
             traceparent=_attribute(attributes, "traceparent"),
-            first_received_ms=int(record["attributes"]["SentTimestamp"]),
+            first_received_ms=_first_received_ms(record),
         )
         decision = deps.event_store.decide(request)
     except _UNDECIDABLE as error:
@@ -75,11 +79,21 @@ def _take_one(deps: Dependencies, reader: CommandReader, record: Mapping[str, An
 
 
 def _bury(deps: Dependencies, record: Mapping[str, Any], error: Exception) -> bool:
-    """Move a message that can never be decided to the dead letters, with its reason."""
+    """Move a message that can never be decided to the dead letters, whole and with its reason.
+
+    What identifies the command goes with it, so that sending it on later is the same command.
+    """
     code = getattr(error, "code", type(error).__name__)
     logger.error("command undecidable", message_id=record["messageId"], code=code)
     details = getattr(error, "errors", [])
-    reason = f"{code}: {error} {details}"[:1000]
+    attributes = {
+        name: value
+        for name in _CARRIED
+        if (value := _attribute(record.get("messageAttributes") or {}, name))
+    }
+    attributes[_FIRST_RECEIVED] = str(_first_received_ms(record))
+    attributes["Antiphon-Error"] = f"{code}: {error} {details}"[:1000]
+    attributes["Antiphon-Message-Id"] = record["messageId"]
     try:
         deps.queues.send(
             deps.settings.region,
@@ -88,13 +102,21 @@ def _bury(deps: Dependencies, record: Mapping[str, Any], error: Exception) -> bo
             MessageGroupId=record["attributes"].get("MessageGroupId", "antiphon"),
             MessageDeduplicationId=record["messageId"],
             MessageAttributes={
-                "Antiphon-Error": {"DataType": "String", "StringValue": reason},
-                "Antiphon-Message-Id": {"DataType": "String", "StringValue": record["messageId"]},
+                name: {"DataType": "String", "StringValue": value}
+                for name, value in attributes.items()
             },
         )
     except EventStoreError:
         return False
     return True
+
+
+def _first_received_ms(record: Mapping[str, Any]) -> int:
+    """Return when the command first came in: a message that was moved says so itself."""
+    sent_ms = int(record["attributes"]["SentTimestamp"])
+    told = _attribute(record.get("messageAttributes") or {}, _FIRST_RECEIVED) or ""
+    fits = told.isascii() and told.isdigit() and len(told) < 16  # noqa: PLR2004 - ms since 1970
+    return min(sent_ms, int(told)) if fits else sent_ms
 
 
 def _attribute(attributes: Mapping[str, Any], name: str) -> str | None:

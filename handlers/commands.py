@@ -6,7 +6,6 @@ that it is answered. Everything that is not recorded is told as a problem with a
 
 import base64
 import binascii
-import secrets
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -23,6 +22,8 @@ from handlers.waiting import await_answer
 
 logger = Logger(service="commands")
 
+# What is left of a function's time when waiting ends: enough to look once more and to reply.
+MARGIN_S = 4.0
 _STATUS = {"accepted": 202, "unchanged": 200, "rejected": 409}
 
 
@@ -30,14 +31,14 @@ def make_handler(deps: Dependencies) -> Callable[[dict[str, Any], Any], dict[str
     """Return the handler of the HTTP route `POST /commands` (payload format 2.0)."""
     reader = CommandReader(deps.registry, max_bytes=deps.settings.body_bytes)
 
-    def handle(event: dict[str, Any], _context: Any) -> dict[str, Any]:
+    def handle(event: dict[str, Any], context: Any) -> dict[str, Any]:
         headers = {name.lower(): value for name, value in (event.get("headers") or {}).items()}
         try:
             request = reader.read(
                 _body(event),
                 idempotency_key=headers.get("idempotency-key"),
-                correlation_id=_correlation_id(headers),
-                traceparent=_traceparent(headers),
+                correlation_id=headers.get("x-correlation-id"),
+                traceparent=headers.get("traceparent"),
             )
             decision = deps.event_store.decide(request)
         except BadCommand as bad:
@@ -50,7 +51,9 @@ def make_handler(deps: Dependencies) -> Callable[[dict[str, Any], Any], dict[str
             if isinstance(error, StoreUnavailable):
                 logger.warning("command not taken", reason=str(error))
             return _told(problem)
-        return _reply(deps, request, decision, wait_s=_wait_s(headers, deps.settings.wait_s))
+        take(deps, decision)
+        wait_s = min(_wait_s(headers, deps.settings.wait_s), time_left_s(context) - MARGIN_S)
+        return _reply(deps, request, decision, wait_s=wait_s)
 
     return handle
 
@@ -66,9 +69,8 @@ def take(deps: Dependencies, decision: Decision) -> None:
 def _reply(
     deps: Dependencies, request: CommandRequest, decision: Decision, *, wait_s: float
 ) -> dict[str, Any]:
-    take(deps, decision)
     commit = decision.commit
-    answer = await_answer(deps, commit, wait_s=wait_s) if wait_s else None
+    answer = await_answer(deps, commit, wait_s=wait_s) if wait_s > 0 else None
     body: dict[str, Any] = {
         "status": commit.outcome,
         "aggregate_id": commit.aggregate_id,
@@ -103,6 +105,12 @@ def _reply(
     }
 
 
+def time_left_s(context: Any) -> float:
+    """Return the seconds until the function is ended, as its context tells."""
+    left_ms = getattr(context, "get_remaining_time_in_millis", None)
+    return left_ms() / 1000 if left_ms is not None else float("inf")
+
+
 def _body(event: Mapping[str, Any]) -> bytes:
     body = event.get("body") or ""
     if not event.get("isBase64Encoded"):
@@ -120,21 +128,6 @@ def _wait_s(headers: Mapping[str, str], most_s: int) -> float:
         if name.strip().lower() == "wait" and value.strip().isascii() and value.strip().isdigit():
             return float(min(int(value.strip()[:4]), most_s))
     return 0.0
-
-
-def _correlation_id(headers: Mapping[str, str]) -> str:
-    """Return the caller's correlation id, or a new one; 128 visible characters at most."""
-    given = headers.get("x-correlation-id", "")
-    fits = 1 <= len(given) <= 128 and all("!" <= c <= "~" for c in given)  # noqa: PLR2004
-    return given if fits else secrets.token_hex(16)
-
-
-def _traceparent(headers: Mapping[str, str]) -> str | None:
-    """Return a well-formed W3C traceparent, None for anything else."""
-    parts = headers.get("traceparent", "").split("-")
-    lengths = [len(part) for part in parts]
-    hexadecimal = all(set(part) <= set("0123456789abcdef") for part in parts)
-    return "-".join(parts) if lengths == [2, 32, 16, 2] and hexadecimal else None
 
 
 def _told(problem: Problem) -> dict[str, Any]:

@@ -69,6 +69,7 @@ class Dependencies:
         region = self.settings.region
         return Projector(
             region=region,
+            regions=frozenset(self.settings.regions),
             log=self.log,
             registry=self.registry,
             projections=self.projections,

@@ -4,6 +4,7 @@ What cannot be decided is refused here, before anything is written, with the fie
 reason. The models are also the schema of `POST /commands` in the OpenAPI document.
 """
 
+import secrets
 from datetime import datetime
 from functools import reduce
 from operator import or_
@@ -69,7 +70,7 @@ class CommandReader:
         body: str | bytes,
         *,
         idempotency_key: str | None,
-        correlation_id: str,
+        correlation_id: str | None,
         traceparent: str | None,
         first_received_ms: int | None = None,
     ) -> CommandRequest:
@@ -98,12 +99,12 @@ class CommandReader:
             command=envelope.data,
             command_id=envelope.command_id,
             producer=envelope.producer,
-            correlation_id=correlation_id,
+            correlation_id=_correlation_id(correlation_id),
             occurred_at=occurred_at.isoformat() if occurred_at else None,
             idempotency_key=idempotency_key,
             expected_sequence=envelope.expected_sequence,
             depends_on=envelope.depends_on,
-            traceparent=traceparent,
+            traceparent=_traceparent(traceparent),
             first_received_ms=first_received_ms,
         )
 
@@ -135,6 +136,18 @@ def _union(registry: Registry) -> Any:
         for command in aggregate.commands
     ]
     return Annotated[reduce(or_, models), Field(discriminator="type")]
+
+
+def _correlation_id(given: str | None) -> str:
+    """Return the caller's correlation id if it is a label, else a new one."""
+    return given if given is not None and _is_label(given) else secrets.token_hex(16)
+
+
+def _traceparent(given: str | None) -> str | None:
+    """Return a well-formed W3C traceparent, None for anything else."""
+    parts = (given or "").split("-")
+    hexadecimal = all(set(part) <= set("0123456789abcdef") for part in parts)
+    return given if [len(part) for part in parts] == [2, 32, 16, 2] and hexadecimal else None
 
 
 def _is_label(text: str) -> bool:

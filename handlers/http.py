@@ -51,6 +51,15 @@ class ConcurrentResolver(APIGatewayHttpResolver):
         return super().resolve(event, context)
 
 
+def ready(app: ConcurrentResolver) -> None:
+    """Build each route's chain now: Powertools builds it at the first request, in any thread."""
+    for route in app._static_routes + app._dynamic_routes:  # noqa: SLF001 - it has no public way
+        route._build_middleware_stack(  # noqa: SLF001 - as above
+            router_middlewares=app._router_middlewares,  # noqa: SLF001 - as above
+            app=app,
+        )
+
+
 def new_resolver() -> ConcurrentResolver:
     """Return a resolver that tells every error of ours as a problem with its code."""
     app = ConcurrentResolver()

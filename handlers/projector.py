@@ -10,11 +10,12 @@ from typing import Any
 
 from aws_lambda_powertools import Logger
 
-from eventstore.commits import Commit, from_item
-from eventstore.errors import CorruptLog
+from eventstore.commits import from_item
+from eventstore.errors import CorruptLog, described
 from handlers.dependencies import Dependencies
 from projections.acknowledgements import MalformedMessage
-from projections.lane import read_lane
+from projections.lane import Delivery, read_lane
+from projections.projector import CommitPlace
 
 logger = Logger(service="projector")
 
@@ -23,26 +24,28 @@ def make_handler(deps: Dependencies) -> Callable[[dict[str, Any], Any], dict[str
     """Return the handler of both event sources; it reports the records to deliver again."""
 
     def handle(event: dict[str, Any], _context: Any) -> dict[str, Any]:
-        arrived: dict[str, list[Commit]] = {}
+        arrived: dict[str, Delivery] = {}
         failed: list[str] = []
         for record in event["Records"]:
             name, read = _reader_of(record)
             try:
                 arrived[name] = read(record)
             except MalformedMessage as error:
-                logger.exception("message cannot be read", message_id=name, reason=str(error))
+                logger.error("message cannot be read", message_id=name, reason=str(error))
                 failed.append(name)
             except CorruptLog as error:
-                failed += [name] if _set_aside(deps, record, error) else []
-        failures = deps.projector.apply(c for commits in arrived.values() for c in commits)
+                failed += [] if _set_aside(deps, record, error) else [name]
+        failures = deps.projector.apply(arrived.values())
         for aggregate_id, failure in failures.again.items():
-            logger.warning("aggregate to come again", aggregate_id=aggregate_id, exc_info=failure)
+            reason = described(failure)
+            logger.warning("aggregate to come again", aggregate_id=aggregate_id, reason=reason)
         for aggregate_id, failure in failures.aside.items():
-            logger.error("aggregate set aside", aggregate_id=aggregate_id, exc_info=failure)
+            reason = described(failure)
+            logger.error("aggregate set aside", aggregate_id=aggregate_id, reason=reason)
         failed += [
             name
-            for name, commits in arrived.items()
-            if any(commit.aggregate_id in failures.again for commit in commits)
+            for name, delivery in arrived.items()
+            if any(commit.aggregate_id in failures.again for commit in delivery.commits)
         ]
         return {"batchItemFailures": [{"itemIdentifier": name} for name in failed]}
 
@@ -50,26 +53,26 @@ def make_handler(deps: Dependencies) -> Callable[[dict[str, Any], Any], dict[str
 
 
 def _set_aside(deps: Dependencies, record: Mapping[str, Any], error: CorruptLog) -> bool:
-    """Set the aggregate of a corrupt commit aside; True if that must be tried again."""
+    """Set the aggregate of a corrupt commit aside; False if that must be tried again."""
     key = record["dynamodb"]["Keys"]
-    aggregate_id, position = key["a"]["S"], int(key["q"]["N"])
-    logger.error("commit cannot be read", aggregate_id=aggregate_id, exc_info=error)
-    return bool(deps.projector.set_aside(aggregate_id, position=position, error=error))
+    place = CommitPlace(key["a"]["S"], int(key["q"]["N"]))
+    logger.error("commit cannot be read", aggregate_id=place.aggregate_id, reason=str(error))
+    return deps.projector.set_aside(place, error)
 
 
 def _reader_of(
     record: Mapping[str, Any],
-) -> tuple[str, Callable[[Mapping[str, Any]], list[Commit]]]:
+) -> tuple[str, Callable[[Mapping[str, Any]], Delivery]]:
     if record["eventSource"] == "aws:sqs":
         return record["messageId"], _read_message
     return record["dynamodb"]["SequenceNumber"], _read_stream_record
 
 
-def _read_message(record: Mapping[str, Any]) -> list[Commit]:
+def _read_message(record: Mapping[str, Any]) -> Delivery:
     return read_lane(record["body"])
 
 
-def _read_stream_record(record: Mapping[str, Any]) -> list[Commit]:
+def _read_stream_record(record: Mapping[str, Any]) -> Delivery:
     if record["eventName"] != "INSERT":
         # Nothing of ours changes or removes a commit: somebody has tampered with the log.
         logger.error(
@@ -78,5 +81,5 @@ def _read_stream_record(record: Mapping[str, Any]) -> list[Commit]:
             position=record["dynamodb"]["Keys"]["q"]["N"],
             aggregate_id=record["dynamodb"]["Keys"]["a"]["S"],
         )
-        return []
-    return [from_item(record["dynamodb"]["NewImage"])]
+        return Delivery(())
+    return Delivery((from_item(record["dynamodb"]["NewImage"]),))

@@ -17,7 +17,7 @@ from eventstore.consistency import token_of
 from eventstore.errors import StoreUnavailable
 from handlers.dependencies import Dependencies
 from handlers.envelope import CommandReader
-from handlers.http import ConcurrentResolver, json_response, new_resolver, unknown
+from handlers.http import ConcurrentResolver, json_response, new_resolver, ready, unknown
 from handlers.openapi import docs_page, document
 from handlers.resources import add_routes
 from projections.answers import iso
@@ -32,6 +32,7 @@ def make_handler(deps: Dependencies) -> Callable[[dict[str, Any], Any], dict[str
         add_routes(app, deps, resource)
     _commands(app, deps)
     _about(app, deps)
+    ready(app)
     return app.resolve
 
 
@@ -77,6 +78,8 @@ def _status(deps: Dependencies, commit: Commit) -> dict[str, Any]:
         "acknowledgements": {},
         "answer": None,
     }
+    if commit.origin not in deps.settings.regions:
+        return told | {"origin_reachable": False}
     try:
         response = deps.responses_of(commit.origin).get(commit.commit_id)
     except StoreUnavailable:

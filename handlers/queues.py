@@ -7,14 +7,20 @@ Sends to several regions run side by side, each bounded by the client's time-out
 import threading
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextlib import suppress
 from typing import Any
+
+from aws_lambda_powertools import Logger
+from botocore.exceptions import ClientError
 
 from eventstore.aws_errors import passing_errors_translated
 from eventstore.commits import Commit
-from eventstore.errors import StoreUnavailable
+from eventstore.errors import StoreUnavailable, described
 from handlers.clients import Clients
 from handlers.settings import EdgeBounds, Settings
 from projections.lane import lane_messages
+
+logger = Logger(service="queues")
 
 
 class Queues:
@@ -35,6 +41,16 @@ class Queues:
         with passing_errors_translated(f"send to {queue} in {region}"):
             self._clients.sqs(region).send_message(QueueUrl=url, MessageBody=body, **more)
 
+    def retry_soon(self, record: Mapping[str, Any]) -> None:
+        """Have a message that failed delivered again within seconds, not after its time-out."""
+        region, account, queue = record["eventSourceARN"].split(":")[3:6]
+        with suppress(StoreUnavailable), passing_errors_translated("retry a message"):
+            self._clients.sqs(region).change_message_visibility(
+                QueueUrl=f"https://sqs.{region}.amazonaws.com/{account}/{queue}",
+                ReceiptHandle=record["receiptHandle"],
+                VisibilityTimeout=self._bounds.retry_s,
+            )
+
     def acknowledge(self, bodies: Mapping[str, Sequence[str]]) -> frozenset[str]:
         """Send acknowledgements to their origins; return the origins that did not get all."""
         sending: dict[Future[None], str] = {
@@ -43,7 +59,12 @@ class Queues:
             for body in messages
         }
         wait(sending)
-        return frozenset(sending[future] for future in sending if _was_unavailable(future))
+        unheard: set[str] = set()
+        for future, origin in sending.items():
+            if (error := future.exception()) is not None:
+                logger.warning("not acknowledged", origin=origin, reason=described(error))
+                unheard.add(origin)
+        return frozenset(unheard)
 
     def ring(self, region: str, commit: Commit) -> None:
         """Send a commit to the projector of a region that has not applied it."""
@@ -52,7 +73,7 @@ class Queues:
 
     def redeliver(self, region: str, commits: Sequence[Commit]) -> None:
         """Have commits delivered to the region's projector again, some seconds from now."""
-        for body in lane_messages(commits):
+        for body in lane_messages(commits, again=True):
             self.send(region, self._lane, body, DelaySeconds=self._bounds.redeliver_s)
 
     def hasten(self, regions: Sequence[str], commit: Commit, *, within_s: float) -> None:
@@ -77,15 +98,7 @@ class Queues:
             return
         try:
             self.send(region, self._lane, body)
-        except StoreUnavailable:
-            return
+        except (StoreUnavailable, ClientError) as error:
+            logger.warning("fast lane not taken", region=region, reason=described(error))
         finally:
             place.release()
-
-
-def _was_unavailable(future: Future[None]) -> bool:
-    """Say whether a send failed for a passing reason; any other failure is raised."""
-    error = future.exception()
-    if error is not None and not isinstance(error, StoreUnavailable):
-        raise error
-    return error is not None

@@ -215,7 +215,7 @@ def _start(deps: Dependencies, scope: str, cursor: str | None) -> Any:
     """Return where a page starts; a cursor is sealed together with the list it belongs to."""
     if cursor is None:
         return None
-    payload = deps.keys.unseal(cursor)
+    payload = deps.keys.unseal(cursor, purpose="cursor")
     if payload is None:
         raise InvalidToken("the cursor was not issued here, or it is damaged")
     of_scope, start = orjson.loads(payload)
@@ -227,6 +227,6 @@ def _start(deps: Dependencies, scope: str, cursor: str | None) -> Any:
 def _page(deps: Dependencies, scope: str, page: Page) -> Response[str]:
     following = None
     if page.following is not None:
-        following = deps.keys.seal(orjson.dumps([scope, page.following]))
+        following = deps.keys.seal(orjson.dumps([scope, page.following]), purpose="cursor")
     told = {"items": page.documents, "next": following, "region": deps.settings.region}
     return json_response(told)

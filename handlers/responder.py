@@ -5,6 +5,7 @@ from typing import Any
 
 from aws_lambda_powertools import Logger
 
+from eventstore.errors import described
 from handlers.dependencies import Dependencies
 from projections.acknowledgements import AckMessage, MalformedMessage, read_message
 
@@ -21,15 +22,17 @@ def make_handler(deps: Dependencies) -> Callable[[dict[str, Any], Any], dict[str
             try:
                 messages[record["messageId"]] = read_message(record["body"])
             except MalformedMessage as error:
-                logger.exception("message cannot be read", reason=str(error))
+                logger.error("message cannot be read", reason=str(error))
                 failed.append(record["messageId"])
-        unanswered = deps.responder.hear(messages.values())
-        if unanswered:
-            logger.warning("answers to come again", commits=len(unanswered))
+        heard = deps.responder.hear(messages.values())
+        if heard.again:
+            logger.warning("answers to come again", commits=len(heard.again))
+        for commit_id, why in heard.unanswerable.items():
+            logger.error("cannot be answered", commit=commit_id, reason=described(why))
         failed += [
             message_id
             for message_id, message in messages.items()
-            if any(ack.commit in unanswered for ack in message.acks)
+            if any(ack.commit in heard.again for ack in message.acks)
         ]
         return {"batchItemFailures": [{"itemIdentifier": one} for one in failed]}
 

@@ -56,6 +56,10 @@ class EdgeBounds(BaseModel):
             ge=1, le=900, description="Seconds until an origin out of reach is acknowledged again"
         ),
     ] = 5
+    retry_s: Annotated[
+        int,
+        Field(ge=0, le=900, description="Seconds until a queued command that failed comes again"),
+    ] = 5
     send_threads: Annotated[
         int, Field(ge=1, le=200, description="Threads that send to queues side by side")
     ] = 24
@@ -133,6 +137,8 @@ class Settings(BaseSettings, EdgeBounds, ReadBounds, Bounds):
             raise ValueError("regions names a region twice")
         if self.region not in self.regions:
             raise ValueError(f"regions does not list this region, {self.region}")
+        if self.token_window_s > self.answer_kept_s:
+            raise ValueError("token_window_s may not exceed answer_kept_s")
         return self
 
     @classmethod
@@ -144,4 +150,8 @@ class Settings(BaseSettings, EdgeBounds, ReadBounds, Bounds):
             for name, value in environment.items()
             if name.startswith(prefix)
         }
+        unknown = sorted(given.keys() - cls.model_fields.keys())
+        if unknown:
+            names = ", ".join(f"{prefix}{name.upper()}" for name in unknown)
+            raise ValueError(f"there is no such setting: {names}")
         return cls(**given, AWS_REGION=region)  # type: ignore[arg-type]

@@ -5,6 +5,7 @@ from typing import Any
 
 from aws_lambda_powertools import Logger
 
+from eventstore.errors import described
 from handlers.dependencies import Dependencies
 
 logger = Logger(service="sweeper")
@@ -20,6 +21,8 @@ def make_handler(deps: Dependencies) -> Callable[[dict[str, Any], Any], dict[str
             "answered": swept.answered,
             "lagging": dict(swept.lagging),
         }
+        for commit_id, error in swept.unanswerable.items():
+            logger.error("cannot be answered", commit=commit_id, reason=described(error))
         if swept.looked_at:
             logger.warning("overdue answers", extra=told)
         return told

@@ -9,8 +9,10 @@ The origin publishes it; nobody else does.
 import time
 from dataclasses import replace
 
+from botocore.exceptions import ClientError
+
 from eventstore.commits import Commit
-from eventstore.errors import StoreUnavailable
+from eventstore.errors import EventStoreError
 from handlers.dependencies import Dependencies
 from projections.responses import Response, ResponseStore
 
@@ -18,6 +20,8 @@ from projections.responses import Response, ResponseStore
 def await_answer(deps: Dependencies, commit: Commit, *, wait_s: float) -> str | None:
     """Return the stored body of Event B once it is there, None if it does not come in time."""
     settings = deps.settings
+    if commit.origin not in settings.regions:
+        return None
     responses = deps.responses_of(commit.origin)
     elsewhere = commit.origin != settings.region
     deadline_s = time.monotonic() + wait_s
@@ -31,8 +35,9 @@ def await_answer(deps: Dependencies, commit: Commit, *, wait_s: float) -> str | 
                 prove_at_s = time.monotonic() + settings.prove_after_ms / 1000
                 if body := _proven(deps, commit, response, responses):
                     return body
-        except StoreUnavailable:
-            # Without the origin there is no proof: it is a required region itself.
+        except (EventStoreError, ClientError):
+            # Without the origin there is no proof, since it is a required region itself. And
+            # whatever went wrong, the command is decided: the reply must say so.
             return None
         if time.monotonic() >= deadline_s:
             return None
@@ -42,9 +47,10 @@ def await_answer(deps: Dependencies, commit: Commit, *, wait_s: float) -> str | 
 def _proven(
     deps: Dependencies, commit: Commit, response: Response | None, responses: ResponseStore
 ) -> str | None:
-    required = frozenset(deps.settings.regions)
-    lacking = response.lacks(required) if response else required
-    proof = deps.prover.look(commit, lacking)
+    if response is None:
+        # Not opened yet, or answered so long ago that it has expired: never open it from here.
+        return None
+    proof = deps.prover.look(commit, response.lacks(frozenset(deps.settings.regions)))
     if proof.lagging or proof.silent:
         return None
     due_ms = deps.prover.now_ms() + deps.settings.answer_due_ms

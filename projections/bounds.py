@@ -10,6 +10,14 @@ class ReadBounds(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
+    def may_be_forgotten(self, recorded_at_ms: int, *, now_ms: int) -> bool:
+        """Say whether the answer to a commit of this time may have expired.
+
+        Whatever would open its response item must not: it would be answered again, from a
+        later state. An answer that is still owed is pending, and does not expire.
+        """
+        return recorded_at_ms < now_ms - self.answer_kept_s * 1000
+
     view_write_tries: Annotated[
         int, Field(ge=1, le=100, description="Tries of a view's write while others write it too")
     ] = 8
@@ -52,6 +60,9 @@ class ReadBounds(BaseModel):
             description="Seconds that a published answer is kept, two days at least",
         ),
     ] = 7 * 86_400
+    sweep_ms: Annotated[
+        int, Field(ge=1_000, le=840_000, description="Milliseconds that one sweep may take")
+    ] = 40_000
     read_poll_ms: Annotated[
         int,
         Field(ge=5, le=1_000, description="Milliseconds between two looks for a token's commit"),

@@ -5,6 +5,7 @@ an early, late or repeated arrival harmless; what the lane loses, nobody misses.
 """
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 
 import orjson
 
@@ -16,24 +17,38 @@ from projections.acknowledgements import MalformedMessage
 _FULL_BYTES = 60_000
 
 
-def lane_messages(commits: Iterable[Commit]) -> list[str]:
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """Commits that a message of the lane brought; `again` if the projector sent it itself."""
+
+    commits: tuple[Commit, ...]
+    again: bool = False
+
+
+def lane_messages(commits: Iterable[Commit], *, again: bool = False) -> list[str]:
     """Return message bodies that hold the commits, several in one while they are small."""
-    messages: list[list[bytes]] = [[]]
+    batches: list[list[bytes]] = [[]]
     size = 0
     for commit in commits:
         image = orjson.dumps(to_image(commit))
-        if messages[-1] and size + len(image) > _FULL_BYTES:
-            messages.append([])
+        if batches[-1] and size + len(image) > _FULL_BYTES:
+            batches.append([])
             size = 0
-        messages[-1].append(image)
+        batches[-1].append(image)
         size += len(image)
-    return [f"[{b','.join(images).decode()}]" for images in messages if images]
+    mark = "true" if again else "false"
+    return [
+        f'{{"again":{mark},"commits":[{b",".join(images).decode()}]}}'
+        for images in batches
+        if images
+    ]
 
 
-def read_lane(body: str) -> list[Commit]:
+def read_lane(body: str) -> Delivery:
     """Read a message of the lane; raise MalformedMessage if it is none."""
     try:
-        images = orjson.loads(body)
-        return [from_item(image) for image in images]
-    except (orjson.JSONDecodeError, TypeError, CorruptLog) as error:
-        raise MalformedMessage(f"not commits: {error}") from error
+        message = orjson.loads(body)
+        commits = tuple(from_item(image) for image in message["commits"])
+        return Delivery(commits, again=message["again"] is True)
+    except (orjson.JSONDecodeError, TypeError, KeyError, CorruptLog) as error:
+        raise MalformedMessage(f"not commits: {type(error).__name__}") from None

@@ -37,8 +37,11 @@ class LetterStore:
         self._client = client
         self._table = table
 
-    def file(self, aggregate_id: str, *, position: int, error: Exception, at_ms: int) -> None:
-        """Set an aggregate aside, or count one more attempt at the letter that is there."""
+    def file(self, aggregate_id: str, *, position: int, error: str, at_ms: int) -> None:
+        """Set an aggregate aside, or count one more attempt at the letter that is there.
+
+        `error` must hold no personal data: see `eventstore.errors.described`.
+        """
         with passing_errors_translated("file a dead letter"):
             self._client.update_item(
                 TableName=self._table,
@@ -49,7 +52,7 @@ class LetterStore:
                 ),
                 ExpressionAttributeValues={
                     ":p": {"N": str(position)},
-                    ":e": {"S": f"{type(error).__name__}: {error}"[:_MAX_ERROR]},
+                    ":e": {"S": error[:_MAX_ERROR]},
                     ":t": {"N": str(at_ms)},
                     ":one": {"N": "1"},
                 },

@@ -7,17 +7,21 @@ A commit is acknowledged only after every projection that covers it has applied 
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
+from botocore.exceptions import BotoCoreError, ClientError
+
 from domain.registry import Registry
+from eventstore.aws_errors import error_code
 from eventstore.commits import Commit
-from eventstore.errors import StoreUnavailable
+from eventstore.errors import StoreUnavailable, described
 from eventstore.folding import domain_events
 from eventstore.log import CommitLog
 from projections.acknowledgements import Acknowledger, messages_by_origin
 from projections.bounds import READ_BOUNDS, ReadBounds
 from projections.gaps import commits_after
+from projections.lane import Delivery
 from projections.letters import LetterStore
 from projections.projection import Change, Document, Projection
 from projections.responses import ResponseStore
@@ -38,11 +42,29 @@ class Failures:
     aside: dict[str, Exception]
 
 
+@dataclass(frozen=True, slots=True)
+class CommitPlace:
+    """Where a commit is that cannot be read."""
+
+    aggregate_id: str
+    position: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Applied:
+    """Commits of one aggregate that were applied now, and that arrived but were before."""
+
+    now: Sequence[Commit]
+    before: Sequence[Commit]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Projector:
     """The projector of one region.
 
     Args:
+        region: the projector's own.
+        regions: all of them; commits of an origin that is no longer one are not acknowledged.
         acknowledge: sends acknowledgements to the regions of origin.
         redeliver: has commits delivered to this projector again, some seconds later.
         now_ms: the wall clock, in ms since 1970.
@@ -50,6 +72,7 @@ class Projector:
     """
 
     region: str
+    regions: frozenset[str]
     log: CommitLog
     registry: Registry
     projections: Sequence[Projection]
@@ -61,72 +84,96 @@ class Projector:
     now_ms: Callable[[], int]
     bounds: ReadBounds = READ_BOUNDS
 
-    def apply(self, commits: Iterable[Commit]) -> Failures:
+    def apply(self, deliveries: Iterable[Delivery]) -> Failures:
         """Apply commits that arrived, in any order, with repetitions."""
         arrived: dict[str, dict[int, Commit]] = defaultdict(dict)
-        for commit in commits:
-            arrived[commit.aggregate_id][commit.position] = commit
-        wanted = [
-            (p, aggregate_id) for aggregate_id in arrived for p in self._covering(aggregate_id)
-        ]
-        views = self.views.read_many(wanted)
-        failed: dict[str, Exception] = {}
-        poisoned: dict[str, Exception] = {}
-        applied: dict[str, list[Commit]] = {}
+        again: set[str] = set()
+        for delivery in deliveries:
+            for commit in delivery.commits:
+                arrived[commit.aggregate_id][commit.position] = commit
+                again |= {commit.commit_id} if delivery.again else set()
+        views = self._read_views(arrived)
+        failures = Failures({}, {})
+        applied: list[_Applied] = []
         for aggregate_id, by_position in arrived.items():
             in_order = [by_position[at] for at in sorted(by_position)]
             try:
-                applied[aggregate_id] = self._apply_aggregate(aggregate_id, in_order, views)
-            except StoreUnavailable as error:
-                failed[aggregate_id] = error
+                applied.append(self._apply_aggregate(aggregate_id, in_order, views))
             except Exception as error:  # noqa: BLE001 - whatever stops one aggregate stops it alone
-                poisoned[aggregate_id] = error
-        failed |= self._acknowledge(applied)
-        for aggregate_id, poison in poisoned.items():
-            position = min(arrived[aggregate_id])
-            failed |= self.set_aside(aggregate_id, position=position, error=poison)
-        return Failures(failed, {name: e for name, e in poisoned.items() if name not in failed})
+                if _passes(error) or not self.set_aside(in_order[0], error):
+                    failures.again[aggregate_id] = error
+                else:
+                    failures.aside[aggregate_id] = error
+        failures.again.update(self._acknowledge(applied, again))
+        return failures
 
-    def set_aside(
-        self, aggregate_id: str, *, position: int, error: Exception
-    ) -> dict[str, Exception]:
-        """File a dead letter, so that the others can go on; return what must come again."""
+    def set_aside(self, commit: Commit | CommitPlace, error: Exception) -> bool:
+        """File a dead letter, so that the others can go on; False if that could not be done."""
         try:
-            self.letters.file(aggregate_id, position=position, error=error, at_ms=self.now_ms())
-        except StoreUnavailable as unavailable:
-            return {aggregate_id: unavailable}
-        return {}
+            self.letters.file(
+                commit.aggregate_id,
+                position=commit.position,
+                error=described(error),
+                at_ms=self.now_ms(),
+            )
+        except (StoreUnavailable, ClientError):
+            return False
+        return True
 
-    def _covering(self, aggregate_id: str) -> Iterator[Projection]:
-        return (p for p in self.projections if p.covers(aggregate_id))
+    def _covering(self, aggregate_id: str) -> list[Projection]:
+        return [p for p in self.projections if p.covers(aggregate_id)]
+
+    def _read_views(self, aggregate_ids: Iterable[str]) -> dict[tuple[str, str], View]:
+        """Read the views of a batch together; what cannot be read is left to its aggregate."""
+        try:
+            return self.views.read_many((p, a) for a in aggregate_ids for p in self._covering(a))
+        except (StoreUnavailable, ClientError, KeyError, ValueError):
+            return {}
 
     def _apply_aggregate(
-        self, aggregate_id: str, arrived: Sequence[Commit], views: dict[tuple[str, str], View]
-    ) -> list[Commit]:
-        """Bring every view of an aggregate up to what arrived; return what to acknowledge."""
-        covering = list(self._covering(aggregate_id))
-        lowest = min((views[p.name, aggregate_id].applied for p in covering), default=0)
+        self, aggregate_id: str, arrived: Sequence[Commit], batch: dict[tuple[str, str], View]
+    ) -> _Applied:
+        """Bring every view of an aggregate up to what arrived, slice by slice."""
+        covering = self._covering(aggregate_id)
+        keys = [(p.name, aggregate_id) for p in covering]
+        known = all(key in batch for key in keys)
+        read = batch if known else self.views.read_many((p, aggregate_id) for p in covering)
+        views = {key: read[key] for key in keys}
+        lowest = min((view.applied for view in views.values()), default=0)
         run = commits_after(self.log, lowest, arrived)
-        for commit in run:
-            if commit.origin == self.region:
-                # The item is there before the commit is applied anywhere here, so a crash
-                # after this line leaves an answer that the sweeper knows to be pending.
-                due_ms = self.now_ms() + self.bounds.answer_due_ms
-                self.responses.gather(commit.commit_id, {}, due_ms=due_ms)
         aggregate = self.registry.aggregate_by_tag(aggregate_id.partition(".")[0])
-        changes = [Change(commit, domain_events(aggregate, commit)) for commit in run]
-        for projection in covering:
-            self._advance(projection, aggregate_id, changes, views[projection.name, aggregate_id])
-        # What was applied before is acknowledged again: its acknowledgement may be lost.
-        return [*(c for c in arrived if c.last_position <= lowest), *run]
+        # A long gap makes progress that a time-out half way does not undo.
+        for start in range(0, len(run), self.bounds.commits_a_write):
+            part = run[start : start + self.bounds.commits_a_write]
+            self._open_answers(part)
+            changes = [Change(commit, domain_events(aggregate, commit)) for commit in part]
+            for projection in covering:
+                key = (projection.name, aggregate_id)
+                views[key] = self._advance(projection, aggregate_id, changes, views[key])
+        return _Applied(run, [c for c in arrived if c.last_position <= lowest])
+
+    def _open_answers(self, commits: Sequence[Commit]) -> None:
+        """Let every answer that is owed here be known before its commit is applied.
+
+        So a crash after this leaves an answer that the sweeper knows to be pending.
+        """
+        now_ms = self.now_ms()
+        for commit in commits:
+            # What is folded again long after must not be answered again.
+            if commit.origin == self.region and not self.bounds.may_be_forgotten(
+                commit.recorded_at_ms, now_ms=now_ms
+            ):
+                due_ms = now_ms + self.bounds.answer_due_ms
+                self.responses.gather(commit.commit_id, {}, due_ms=due_ms)
 
     def _advance(
         self, projection: Projection, aggregate_id: str, changes: Sequence[Change], view: View
-    ) -> None:
+    ) -> View:
+        """Bring one view over these changes; return it as it is then."""
         for _ in range(self.bounds.view_write_tries):
             ahead = [c for c in changes if c.commit.last_position > view.applied]
             if not ahead:
-                return
+                return view
             if not ahead[0].commit.follows(view.applied):
                 # The view is behind where it was read: only a rebuild can do that. Look again.
                 raise StoreUnavailable(f"{projection.name} moved back while it was applied")
@@ -138,22 +185,41 @@ class Projector:
             view = moved if written else self.views.read(projection, aggregate_id, consistent=True)
         if view.applied < changes[-1].commit.last_position:
             raise StoreUnavailable(f"{projection.name} is contended; apply again")
+        return view
 
-    def _acknowledge(self, applied: dict[str, list[Commit]]) -> dict[str, Exception]:
-        everything = [commit for commits in applied.values() for commit in commits]
-        if not everything:
+    def _acknowledge(
+        self, applied: Sequence[_Applied], redelivered: set[str]
+    ) -> dict[str, Exception]:
+        """Acknowledge to the regions of origin; return the aggregates that must come again."""
+        # What was applied before is acknowledged again: its acknowledgement may be lost.
+        commits = [
+            c for one in applied for c in (*one.before, *one.now) if c.origin in self.regions
+        ]
+        if not commits:
             return {}
-        bodies = messages_by_origin(everything, region=self.region, applied_at_ms=self.now_ms())
+        bodies = messages_by_origin(commits, region=self.region, applied_at_ms=self.now_ms())
         unheard = self.acknowledge(bodies)
-        again = [commit for commit in everything if commit.origin in unheard]
+        # An origin out of reach must not hold up the stream for all others: what it has not
+        # heard comes back to this projector later, and is acknowledged then. One copy: what
+        # repeats for another reason has its copy under way.
+        new = {commit.commit_id for one in applied for commit in one.now}
+        again = [c for c in commits if c.origin in unheard and c.commit_id in (new | redelivered)]
         if again:
-            # An origin out of reach must not hold up the stream for all others: what it has
-            # not heard comes back to this projector later, and is acknowledged then.
             try:
                 self.redeliver(again)
             except StoreUnavailable as error:
                 return {commit.aggregate_id: error for commit in again}
         return {}
+
+
+def _passes(error: Exception) -> bool:
+    """Say whether delivering again may help: it does not for what is wrong with the data.
+
+    A missing permission or table is wrong with the installation: the stream waits for it.
+    """
+    if isinstance(error, ClientError):
+        return error_code(error) != "ValidationException"
+    return isinstance(error, StoreUnavailable | BotoCoreError)
 
 
 def _one_write(changes: Sequence[Change], bounds: ReadBounds) -> Sequence[Change]:

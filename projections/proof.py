@@ -4,7 +4,7 @@ Acknowledgements are a hint that makes answers fast. This is what they stand for
 looked at where one is missing.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Container, Iterable, Sequence
 from dataclasses import dataclass
 
 from eventstore.commits import Commit
@@ -30,14 +30,20 @@ class Prover:
     views_of: Callable[[str], ViewStore]
     now_ms: Callable[[], int]
 
-    def look(self, commit: Commit, regions: Iterable[str]) -> Proof:
-        """Look whether these regions have applied a commit in every projection that covers it."""
+    def look(self, commit: Commit, regions: Iterable[str], *, skip: Container[str] = ()) -> Proof:
+        """Look whether these regions have applied a commit in every projection that covers it.
+
+        Regions in `skip` are not asked, and count as silent.
+        """
         aggregate_id = commit.aggregate_id
         covering = [(p, aggregate_id) for p in self.projections if p.covers(aggregate_id)]
         applied: dict[str, int] = {}
         lagging: list[str] = []
         silent: list[str] = []
         for region in sorted(regions):
+            if region in skip:
+                silent.append(region)
+                continue
             try:
                 views = self.views_of(region).read_many(covering)
             except StoreUnavailable:

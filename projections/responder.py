@@ -7,7 +7,8 @@ and starting again publishes the same body under the same id.
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import orjson
@@ -43,6 +44,21 @@ class Publisher(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """What is still unanswered after a round.
+
+    Attributes:
+        again: complete, but something was unavailable: try again.
+        unanswerable: complete, but it cannot be answered as it is, with the error: it stays
+            pending, and alarms.
+
+    """
+
+    again: set[str] = field(default_factory=set)
+    unanswerable: dict[str, Exception] = field(default_factory=dict)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Responder:
     """The responder of the region where the commands came in."""
@@ -59,52 +75,49 @@ class Responder:
     now_ms: Callable[[], int]
     bounds: ReadBounds = READ_BOUNDS
 
-    def hear(self, messages: Iterable[AckMessage]) -> frozenset[str]:
-        """Gather acknowledgements and answer what they complete.
-
-        Returns:
-            Commits that could not be dealt with: their acknowledgements must come again.
-
-        """
+    def hear(self, messages: Iterable[AckMessage]) -> Heard:
+        """Gather acknowledgements and answer what they complete."""
         heard: dict[str, dict[str, int]] = defaultdict(dict)
-        oldest_ms = self.now_ms() - self.bounds.answer_kept_s * 1000
+        now_ms = self.now_ms()
         for message in messages:
             for ack in message.acks:
                 # Older than a response item lives: its answer may be long gone, not missing.
-                if ack.recorded_at_ms >= oldest_ms and message.region in self.required:
+                gone = self.bounds.may_be_forgotten(ack.recorded_at_ms, now_ms=now_ms)
+                if message.region in self.required and not gone:
                     heard[ack.commit][message.region] = message.applied_at_ms
-        failed: set[str] = set()
+        result = Heard()
         gathered: list[Response] = []
         for commit_id, applied_at_ms in heard.items():
             try:
-                due_ms = self.now_ms() + self.bounds.answer_due_ms
+                due_ms = now_ms + self.bounds.answer_due_ms
                 response = self.responses.gather(commit_id, applied_at_ms, due_ms=due_ms)
             except StoreUnavailable:
-                failed.add(commit_id)
+                result.again.add(commit_id)
             else:
                 gathered += [response] if response else []
-        return frozenset(failed) | self.answer(gathered)
+        answered = self.answer(gathered)
+        return Heard(result.again | answered.again, answered.unanswerable)
 
-    def answer(self, responses: Iterable[Response]) -> frozenset[str]:
-        """Answer the commits that every required region has acknowledged.
-
-        Returns:
-            The complete ones that are still unanswered, because something was unavailable.
-
-        """
+    def answer(self, responses: Iterable[Response]) -> Heard:
+        """Answer the commits that every required region has acknowledged."""
         answers: list[Answer] = []
-        failed: set[str] = set()
+        result = Heard()
         for response in responses:
             if response.lacks(self.required):
                 continue
             try:
                 answers += self._answers_to(response)
             except StoreUnavailable:
-                failed.add(response.commit_id)
+                result.again.add(response.commit_id)
+            except Exception as error:  # noqa: BLE001 - one that cannot be answered stops no other
+                result.unanswerable[response.commit_id] = error
         published = self.publish(answers) if answers else frozenset()
         for commit_id in published:
-            self.responses.mark_published(commit_id, at_ms=self.now_ms())
-        return frozenset(failed) | {a.commit_id for a in answers if a.commit_id not in published}
+            # Unmarked it would be published once more by the sweeper: the same body again.
+            with suppress(StoreUnavailable):
+                self.responses.mark_published(commit_id, at_ms=self.now_ms())
+        result.again.update(a.commit_id for a in answers if a.commit_id not in published)
+        return result
 
     def complete(self, response: Response) -> str | None:
         """Return the one stored body, building it if need be, without publishing it.

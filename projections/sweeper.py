@@ -7,15 +7,17 @@ the commit sent again. So a lost message costs time, never an answer.
 
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from eventstore.commits import Commit, parse_commit_id
-from eventstore.errors import StoreUnavailable
+from eventstore.errors import CorruptLog, StoreUnavailable
 from eventstore.log import CommitLog
 from projections.bounds import READ_BOUNDS, ReadBounds
 from projections.proof import Prover
 from projections.responder import Responder
-from projections.responses import Response, ResponseStore
+from projections.responses import ResponseStore
+
+_HOUR_MS = 3_600_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,6 +27,19 @@ class Swept:
     looked_at: int
     answered: int
     lagging: Mapping[str, int]
+    unanswerable: Mapping[str, Exception]
+
+
+@dataclass(slots=True)
+class _Sweep:
+    """What one sweep has seen so far; regions in `silent` are not asked again in it."""
+
+    looked_at: int = 0
+    answered: int = 0
+    lagging: dict[str, int] = field(default_factory=dict)
+    unanswerable: dict[str, Exception] = field(default_factory=dict)
+    recorded_at_ms: dict[str, int] = field(default_factory=dict)
+    silent: set[str] = field(default_factory=set)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,38 +55,62 @@ class Sweeper:
     bounds: ReadBounds = READ_BOUNDS
 
     def sweep(self) -> Swept:
-        """Look at every overdue answer once, a bounded number of them."""
-        lagging: dict[str, int] = {}
-        looked_at = answered = 0
+        """Look at overdue answers once each, bounded in number and time."""
+        swept = _Sweep()
+        until_ms = self.now_ms() + self.bounds.sweep_ms
         for commit_id in self.responses.overdue(
             now_ms=self.now_ms(), limit=self.bounds.sweep_answers
         ):
-            looked_at += 1
-            response = self._prove(commit_id, lagging)
-            if response is None:
-                continue
-            if response.lacks(self.responder.required) or self.responder.answer([response]):
-                due_ms = self.now_ms() + self.bounds.sweep_again_ms
-                self.responses.postpone(commit_id, due_ms=due_ms)
+            if self.now_ms() >= until_ms:
+                break
+            swept.looked_at += 1
+            try:
+                answered = self._answer(commit_id, swept)
+            except Exception as error:  # noqa: BLE001 - one that cannot be answered stops no other
+                swept.unanswerable[commit_id] = error
+                answered = False
+            if answered:
+                swept.answered += 1
             else:
-                answered += 1
-        return Swept(looked_at=looked_at, answered=answered, lagging=lagging)
+                self._postpone(commit_id, swept)
+        return Swept(
+            looked_at=swept.looked_at,
+            answered=swept.answered,
+            lagging=swept.lagging,
+            unanswerable=swept.unanswerable,
+        )
 
-    def _prove(self, commit_id: str, lagging: dict[str, int]) -> Response | None:
-        """Return the response with every region's proof that can be had now."""
+    def _answer(self, commit_id: str, swept: _Sweep) -> bool:
+        """Gather every proof that can be had now, and answer if that is all of them."""
         response = self.responses.get(commit_id)
         place = parse_commit_id(commit_id)
-        if response is None or response.published_at_ms is not None or place is None:
-            return None
-        commit = self.log.get(*place, consistent=True)
-        if commit is None:
-            return None
-        proof = self.prover.look(commit, response.lacks(self.responder.required))
+        commit = self.log.get(*place, consistent=True) if place else None
+        if response is None or commit is None:
+            raise CorruptLog("a pending answer is of no commit in the log")
+        swept.recorded_at_ms[commit_id] = commit.recorded_at_ms
+        lacking = response.lacks(self.responder.required)
+        proof = self.prover.look(commit, lacking, skip=swept.silent)
+        swept.silent.update(proof.silent)
         for region in (*proof.lagging, *proof.silent):
-            lagging[region] = lagging.get(region, 0) + 1
+            swept.lagging[region] = swept.lagging.get(region, 0) + 1
         for region in proof.lagging:
             with suppress(StoreUnavailable):
                 self.ring(region, commit)
-        if not proof.applied_at_ms:
-            return response
-        return self.responses.gather(commit_id, proof.applied_at_ms, due_ms=self.now_ms())
+        if proof.applied_at_ms:
+            gathered = self.responses.gather(commit_id, proof.applied_at_ms, due_ms=self.now_ms())
+            if gathered is None:
+                return True
+            response = gathered
+        if response.lacks(self.responder.required):
+            return False
+        heard = self.responder.answer([response])
+        swept.unanswerable.update(heard.unanswerable)
+        return not (heard.again or heard.unanswerable)
+
+    def _postpone(self, commit_id: str, swept: _Sweep) -> None:
+        """Look again later, the later the older it is: old ones must not hold up new ones."""
+        now_ms = self.now_ms()
+        age_ms = now_ms - swept.recorded_at_ms.get(commit_id, 0)
+        wait_ms = min(max(self.bounds.sweep_again_ms, age_ms // 4), _HOUR_MS)
+        with suppress(StoreUnavailable):
+            self.responses.postpone(commit_id, due_ms=now_ms + wait_ms)

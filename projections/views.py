@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, cast
 import orjson
 from botocore.exceptions import ClientError
 
-from eventstore.aws_errors import error_code, passing_errors_translated
+from eventstore.aws_errors import lost_race, passing_errors_translated
 from eventstore.errors import StoreUnavailable
 from eventstore.identity import Keys
 from projections.bounds import READ_BOUNDS, ReadBounds
@@ -26,8 +26,6 @@ HEAD = "head"
 # DynamoDB's own bounds: keys of one BatchGetItem, items of one transaction (one is the head).
 _BATCH_KEYS = 100
 MAX_ROWS_A_WRITE = 99
-
-_LOST_RACES = frozenset({"ConditionalCheckFailed", "TransactionConflict"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +133,7 @@ class ViewStore:
                 else:
                     self._client.put_item(**put)
         except ClientError as error:
-            if _lost_race(error):
+            if lost_race(error):
                 return False
             raise
         return True
@@ -215,10 +213,3 @@ def _view(item: Mapping[str, Any]) -> View:
         return View()
     document = orjson.loads(item["d"]["S"]) if "d" in item else None
     return View(int(item["n"]["N"]), int(item["f"]["N"]), document)
-
-
-def _lost_race(error: ClientError) -> bool:
-    if error_code(error) == "TransactionCanceledException":
-        reasons = error.response.get("CancellationReasons", [])
-        return any(reason.get("Code") in _LOST_RACES for reason in reasons)
-    return error_code(error) in {"ConditionalCheckFailedException", "TransactionConflictException"}

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -19,6 +20,7 @@ from eventstore.bounds import Bounds
 from eventstore.commits import Commit
 from eventstore.decisions import Clock, CommandRequest, Decision, EventStore
 from eventstore.errors import Conflict, CorruptLog, KeyReused, StoreUnavailable
+from eventstore.folding import record_unchanged
 from eventstore.identity import Keys
 from eventstore.log import LAST_POSITION, CommitLog
 from eventstore.memory import InMemoryLog
@@ -218,7 +220,8 @@ def test_a_log_with_a_hole_is_corrupt_and_takes_nothing(
 ):
     store_on(log).decide(request(ACTIVATE))
     aggregate_id = KEYS.aggregate_id("sub", IMSI)
-    log.put(a_commit(5, aggregate_id=aggregate_id, predecessor=4))
+    beyond = replace(a_commit(5, aggregate_id=aggregate_id), events=(record_unchanged(),))
+    log.put(beyond)
 
     with pytest.raises(CorruptLog):
         store_on(log, region="eu").decide(request(ResumeSubscriber(imsi=IMSI), "r"))

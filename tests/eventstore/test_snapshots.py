@@ -222,7 +222,7 @@ def test_a_snapshot_that_cannot_be_written_costs_only_time(
             raise StoreUnavailable("no")
 
         def __getattr__(self, name: str) -> Any:
-            return getattr(snapshots._client, name)
+            return getattr(client, name)
 
     store = cold(snapshot_every=10)
     store.decide(activate())

@@ -92,6 +92,9 @@ class HeldQueues:
         self._network.messages[region, queue].append(body)
         self._network.extras[region, queue].append(more)
 
+    def retry_soon(self, record: Mapping[str, Any]) -> None:
+        self._network.messages[record["messageId"], "retried"].append(record["body"])
+
     def acknowledge(self, bodies: Mapping[str, Sequence[str]]) -> frozenset[str]:
         unheard = set()
         for origin, messages in bodies.items():
@@ -107,7 +110,7 @@ class HeldQueues:
             self.send(region, "lane", body)
 
     def redeliver(self, region: str, commits: Sequence[Commit]) -> None:
-        for body in lane_messages(commits):
+        for body in lane_messages(commits, again=True):
             self._network.messages[region, "later"].append(body)
 
     def hasten(self, regions: Sequence[str], commit: Commit, *, within_s: float) -> None:

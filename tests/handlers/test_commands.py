@@ -216,3 +216,45 @@ def test_another_region_proves_nothing_while_one_has_not_applied_it(network: Net
     status, told = network[EU].post(ACTIVATION, {"Prefer": "wait=1"})
 
     assert (status, told["status"], told["answer"]) == (202, "accepted", None)
+
+
+def test_a_buried_command_keeps_what_identifies_it(network: Network):
+    with_key = record("m1", ACTIVATION, sent_ms=1_700_000_000_000)
+    with_key["messageAttributes"]["Idempotency-Key"] = {"stringValue": "order-7"}
+    other = record("m2", with_data(service_profile="gold"), sent_ms=1_700_000_000_000)
+    other["messageAttributes"]["Idempotency-Key"] = {"stringValue": "order-7"}
+
+    assert network[AP].take_from_queue(with_key, other) == []
+
+    [more] = network.extras[AP, "dead"]
+    told = {name: value["StringValue"] for name, value in more["MessageAttributes"].items()}
+    assert told["Idempotency-Key"] == "order-7"
+    assert told["Antiphon-First-Received-Ms"] == "1700000000000"
+    assert "KeyReused" in told["Antiphon-Error"]
+
+
+def test_headers_by_queue_are_held_to_the_same_rules(network: Network):
+    odd = record("m1", ACTIVATION)
+    odd["messageAttributes"] = {
+        "X-Correlation-Id": {"stringValue": "a\r\nSet-Cookie: x=1"},
+        "traceparent": {"stringValue": "junk 262011234567890"},
+    }
+    network[AP].take_from_queue(odd)
+
+    commit = network.log.head(network[AP].deps.keys.aggregate_id("sub", IMSI), consistent=True)
+    assert commit is not None
+    assert commit.correlation_id.isalnum()
+    assert commit.traceparent is None
+
+
+def test_a_message_that_there_is_no_time_for_comes_again_undecided(network: Network):
+    class NearlyOver:
+        def get_remaining_time_in_millis(self) -> int:
+            return 5_000
+
+    told = network[AP]._command_queue({"Records": [record("m1", ACTIVATION)]}, NearlyOver())
+
+    assert told == {"batchItemFailures": [{"itemIdentifier": "m1"}]}
+    assert network.take("m1", "retried") == [json.dumps(ACTIVATION)]
+    aggregate_id = network[AP].deps.keys.aggregate_id("sub", IMSI)
+    assert network.log.head(aggregate_id, consistent=True) is None

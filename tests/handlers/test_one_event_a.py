@@ -232,3 +232,18 @@ def test_acknowledgements_that_repeat_while_an_answer_is_published_publish_it_on
     network[US].acknowledge(*acks)
 
     assert len(network[US].answers) == 1
+
+
+def test_acknowledgements_alone_are_no_proof_for_the_own_view(network: Network):
+    _, told = network[US].post(ACTIVATION)
+    for name in (EU, AP):
+        network[name].project(*network.take(name, "lane"))
+    [ack, *_] = network.take(US, "acks")
+    # America says that it has applied the commit, which it has not.
+    early = json.loads(ack) | {"region": US}
+    acks = [json.dumps(json.loads(ack) | {"region": name}) for name in (EU, AP)]
+
+    assert network[US].acknowledge(json.dumps(early), *acks) != []
+
+    assert network[US].answers == []
+    assert network[US].get(f"/commands/{told['commit']}")[1]["answer"] is None

@@ -4,6 +4,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 
 from eventstore.commits import Commit, RecordedEvent
 from eventstore.errors import StoreUnavailable
@@ -113,3 +114,98 @@ def test_a_long_gap_is_applied_in_several_writes(network: Network):
     assert (view["service_profile"], view["applied_sequence"]) == ("p-119", 121)
     _, page = network[EU].get("/subscribers/262011234567890/timeline", limit="200")
     assert [row["sequence"] for row in page["items"]] == list(range(121, 0, -1))
+
+
+def client_error(code: str, **more: Any) -> ClientError:
+    return ClientError({"Error": {"Code": code, "Message": "no"}, **more}, "TransactWriteItems")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("error", "set_aside"),
+    [
+        (
+            client_error(
+                "TransactionCanceledException",
+                CancellationReasons=[{"Code": "None"}, {"Code": "ThrottlingError"}],
+            ),
+            False,
+        ),
+        (client_error("AccessDeniedException"), False),
+        (client_error("ResourceNotFoundException"), False),
+        (client_error("ValidationException"), True),
+    ],
+)
+def test_only_what_is_wrong_with_the_data_is_set_aside(
+    network: Network, error: ClientError, *, set_aside: bool
+):
+    commit = activated(network, "262011234567890")
+    projector = network[EU].deps.projector
+    client = projector.views._client
+
+    class Failing:
+        def transact_write_items(self, **_: Any) -> None:
+            raise error
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(client, name)
+
+    projector.views._client = Failing()  # type: ignore[assignment]
+    assert network[EU].stream(commit) == ([] if set_aside else ["0"])
+    projector.views._client = client
+
+    assert len(list(projector.letters.all())) == (1 if set_aside else 0)
+    assert network[EU].stream(commit) == []
+    assert network[EU].get("/subscribers/262011234567890/timeline")[0] == 200
+
+
+def test_an_unreadable_view_stops_its_aggregate_alone(network: Network):
+    bad, good = (activated(network, f"26201123456789{n}") for n in (0, 1))
+    network[EU].stream(bad)
+    views = network[EU].deps.projector.views
+    key = {"k": {"S": f"subscriber-view#1#{bad.aggregate_id}"}, "s": {"S": "head"}}
+    views._client.update_item(
+        TableName=views._table,
+        Key=key,
+        UpdateExpression="SET d = :d",
+        ExpressionAttributeValues={":d": {"S": "{"}},
+    )
+
+    assert network[EU].stream(bad, good) == []
+
+    assert [one.aggregate_id for one in network[EU].deps.projector.letters.all()] == [
+        bad.aggregate_id
+    ]
+    assert network[EU].get("/subscribers/262011234567891")[0] == 200
+
+
+def test_what_an_origin_has_not_heard_is_on_its_way_once(network: Network):
+    commit = activated(network, "262011234567890")
+    network.unreachable.add(US)
+
+    for _ in range(5):
+        network[AP].stream(commit)
+    assert len(network.take(AP, "later")) == 1
+
+
+def test_an_origin_that_is_no_region_any_more_holds_up_nobody(network: Network):
+    commit = replace(activated(network, "262011234567890"), origin="sa-east-1")
+
+    assert network[AP].stream(commit) == []
+    assert network[AP].get("/subscribers/262011234567890")[0] == 200
+
+
+def test_no_number_of_a_subscriber_stands_in_a_log_line_or_a_letter(
+    network: Network, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+):
+    good = activated(network, "262011234567890")
+    wrong = b'{"imsi":"262011234567890","msisdn":7,"iccid":"8949020000012345670"}'
+    event = RecordedEvent("Subscriber.SubscriberActivated", 1, wrong)
+
+    network[EU].stream(replace(good, events=(event,)))
+
+    [letter] = network[EU].deps.projector.letters.all()
+    assert "cannot be read" in letter.error
+    logged = caplog.text + "".join(str(record.exc_text) for record in caplog.records)
+    assert "aggregate set aside" in logged
+    for text in (logged, letter.error, *capsys.readouterr()):
+        assert "262011234567890" not in text

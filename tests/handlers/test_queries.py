@@ -1,10 +1,13 @@
 """Reading: eventual may be old and says so by its sequence; a token or `strong` never is."""
 
+import sys
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 
 from eventstore.identity import Keys
+from handlers.queries import make_handler
 from tests.handlers.network import ACTIVATION, REGIONS, Network
 
 US, EU, AP = REGIONS
@@ -104,7 +107,8 @@ def test_a_forged_token_is_refused(network: Network, spoil: Any):
 
 def test_a_token_of_another_installation_is_refused(network: Network):
     network[US].post(ACTIVATION)
-    forged = Keys(b"another secret of 16").seal(b"1|sub.aaaaaaaaaaaaaaaaaaaaaaaaaa|1|1")
+    aggregate_id = network[US].deps.keys.aggregate_id("sub", IMSI)
+    forged = Keys(b"another secret of 16").seal(f"1|{aggregate_id}|1|1".encode())
 
     assert network[US].get(PATH, {"Consistency-Token": forged})[0] == 422
 
@@ -264,3 +268,27 @@ def test_a_history_that_cannot_be_asked_for_says_so(network: Network, query: dic
 
 def test_the_history_of_what_never_was_is_a_404(network: Network):
     assert network[AP].get(f"{PATH}/history")[0] == 404
+
+
+def test_a_consistency_token_is_no_cursor(network: Network):
+    token = changed_in_us_applied_nowhere_else(network)
+
+    status, problem = network[US].get("/subscribers", status="active", cursor=token)
+
+    assert (status, problem["code"]) == (422, "invalid_token")
+
+
+def test_sixteen_first_requests_at_once_are_all_answered(network: Network):
+    network[US].post(ACTIVATION)
+    network.settle()
+    switch_s = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        for _ in range(5):
+            handle = make_handler(network[US].deps)
+            network[US]._queries = handle
+            with ThreadPoolExecutor(16) as pool:
+                statuses = list(pool.map(lambda _: network[US].get(PATH)[0], range(32)))
+            assert statuses == [200] * 32
+    finally:
+        sys.setswitchinterval(switch_s)

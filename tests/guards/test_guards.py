@@ -1,0 +1,255 @@
+"""Every guarantee's line is broken, in a copy, and the test that guards it must fail.
+
+A guarantee that no test misses is a wish. `docs/ARCHITECTURE.md` says why each line holds.
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+PROJECT = Path(__file__).resolve().parents[2]
+COPIED = (
+    "antiphon", "domain", "eventstore", "projections", "handlers", "infra", "docs", "tests",
+    "pyproject.toml",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Guard:
+    """A guarantee: the line that gives it, the line broken, and the test that must fail."""
+
+    guarantee: str
+    file: str
+    line: str
+    broken: str
+    test: str
+
+
+GUARDS = [
+    Guard(
+        "a commit is never written over",
+        "eventstore/log.py",
+        'ConditionExpression="attribute_not_exists(a)"',
+        'ConditionExpression="attribute_not_exists(a) OR attribute_exists(a)"',
+        "tests/contract/test_log.py::test_a_second_put_at_a_position_changes_nothing_and_returns_what_is_there[ministack]",
+    ),
+    Guard(
+        "a decision is appended right behind what it was decided on",
+        "eventstore/decisions.py",
+        "position=fold.last_position + 1,",
+        "position=fold.last_position + 2,",
+        "tests/eventstore/test_decisions.py::test_sixteen_writers_racing_lose_no_command_and_leave_no_hole",
+    ),
+    Guard(
+        "a hole in the log stops the aggregate",
+        "eventstore/folding.py",
+        "if not commit.follows(fold.last_position):",
+        "if False:",
+        "tests/eventstore/test_decisions.py::test_a_log_with_a_hole_is_corrupt_and_takes_nothing",
+    ),
+    Guard(
+        "a known token gets its first decision",
+        "eventstore/decisions.py",
+        "for position in fold.tokens.positions(attempted.token):",
+        "for position in ():",
+        "tests/eventstore/test_decisions.py::test_a_duplicate_is_found_though_the_replica_lags",
+    ),
+    Guard(
+        "a time-out is not ambiguous",
+        "eventstore/decisions.py",
+        "if there is None or there == commit:",
+        "if there is None:",
+        "tests/eventstore/test_decisions.py::test_a_time_out_is_never_ambiguous",
+    ),
+    Guard(
+        "a key used for other content is refused",
+        "eventstore/decisions.py",
+        "if first.content_hash != attempted.content_hash:",
+        "if False:",
+        "tests/eventstore/test_decisions.py::test_the_same_key_with_other_content_is_refused_in_every_order",
+    ),
+    Guard(
+        "a right expectation is not refused from a stale fold",
+        "eventstore/decisions.py",
+        "if expected is not None and expected != fold.changed_at:",
+        "if expected not in (None, fold.changed_at):\n            raise ExpectationNotMet",
+        "tests/handlers/test_commands.py::test_a_warm_region_that_is_behind_does_not_refuse_a_right_expectation",
+    ),
+    Guard(
+        "a snapshot is trusted only with every page that the window needs",
+        "eventstore/snapshots.py",
+        "return kept if covered == upto else None",
+        "return kept",
+        "tests/eventstore/test_snapshots.py::test_a_snapshot_whose_window_misses_a_page_is_not_trusted",
+    ),
+    Guard(
+        "late work is looked for in the log",
+        "eventstore/decisions.py",
+        "first = self._decided_long_ago(attempted, fold, now)",
+        "first = None",
+        "tests/eventstore/test_snapshots.py::test_work_redelivered_after_the_window_is_found_by_the_time_it_was_first_received",
+    ),
+    Guard(
+        "a view moves only from where its writer has read it",
+        "projections/views.py",
+        '"n = :before" if before',
+        '"n >= :before" if before',
+        "tests/contract/test_views.py",
+    ),
+    Guard(
+        "a gap is filled from the log",
+        "projections/gaps.py",
+        "if not commit.follows(at):",
+        "if False:",
+        "tests/handlers/test_one_event_a.py::test_the_last_commit_alone_is_enough_since_gaps_are_read_from_the_log",
+    ),
+    Guard(
+        "a commit is acknowledged only after it is applied",
+        "projections/projector.py",
+        "for projection in covering:",
+        "for projection in ():",
+        "tests/handlers/test_one_event_a.py::test_no_answer_before_the_last_region_has_applied_then_one",
+    ),
+    Guard(
+        "an answer is pending before anything is applied",
+        "projections/projector.py",
+        "self._open_answers(part)",
+        "pass",
+        "tests/handlers/test_sweeper.py::test_an_answer_is_pending_before_any_acknowledgement_is_heard",
+    ),
+    Guard(
+        "no answer before every required region has applied it",
+        "projections/responder.py",
+        "if response.lacks(self.required):\n                continue",
+        "if False:\n                continue",
+        "tests/handlers/test_one_event_a.py::test_no_answer_before_the_last_region_has_applied_then_one",
+    ),
+    Guard(
+        "no answer from a view that has not applied it, whatever was acknowledged",
+        "projections/responder.py",
+        "if view.applied < commit.last_position:",
+        "if False:",
+        "tests/handlers/test_one_event_a.py::test_acknowledgements_alone_are_no_proof_for_the_own_view",
+    ),
+    Guard(
+        "one body for one answer",
+        "projections/responses.py",
+        "attribute_exists(pending) AND attribute_not_exists(body)",
+        "attribute_exists(pending)",
+        "tests/contract/test_responses.py",
+    ),
+    Guard(
+        "what is published stays published",
+        "projections/responses.py",
+        '"ConditionExpression": "attribute_not_exists(published)",',
+        '"ConditionExpression": "attribute_exists(c) OR attribute_not_exists(c)",',
+        "tests/contract/test_responses.py",
+    ),
+    Guard(
+        "a read with a token is never older",
+        "projections/reading.py",
+        "if view.applied >= token.last_position:",
+        "if True:",
+        "tests/handlers/test_queries.py::test_a_read_with_a_token_never_answers_from_before_it",
+    ),
+    Guard(
+        "a strong read is as of the head",
+        "projections/reading.py",
+        "after=view.applied, consistent=True",
+        "after=view.applied, upto=0, consistent=True",
+        "tests/handlers/test_queries.py::test_a_strong_read_is_as_of_the_head_though_the_region_lags",
+    ),
+    Guard(
+        "a token is genuine",
+        "eventstore/identity.py",
+        "return payload if genuine and self.seal(payload) == text else None",
+        "return payload",
+        "tests/handlers/test_queries.py::test_a_token_of_another_installation_is_refused",
+    ),
+    Guard(
+        "no number stands in a key",
+        "eventstore/identity.py",
+        'return f"{tag}.{base64.b32encode(digest).decode().lower()[:_ID_CHARACTERS]}"',
+        'return f"{tag}.{natural_key}"',
+        "tests/handlers/test_one_event_a.py::test_a_command_is_accepted_with_its_place_and_a_token",
+    ),
+    Guard(
+        "an origin out of reach is acknowledged later",
+        "projections/projector.py",
+        "self.redeliver(again)",
+        "pass",
+        "tests/handlers/test_one_event_a.py::test_an_acknowledgement_that_cannot_be_sent_comes_back_later",
+    ),
+    Guard(
+        "what is folded again long after is not answered again",
+        "projections/projector.py",
+        "and not self.bounds.may_be_forgotten(",
+        "and self.bounds.may_be_forgotten(",
+        "tests/handlers/test_sweeper.py",
+    ),
+    Guard(
+        "one answer that cannot be made holds up no other",
+        "projections/sweeper.py",
+        "except Exception as error:",
+        "except ZeroDivisionError as error:",
+        "tests/handlers/test_sweeper.py::test_one_answer_that_cannot_be_made_holds_up_no_other",
+    ),
+    Guard(
+        "a poisoned aggregate does not hold up the others",
+        "projections/projector.py",
+        "except Exception as error:",
+        "except ZeroDivisionError as error:",
+        "tests/handlers/test_projector.py::test_a_poisoned_aggregate_does_not_stop_the_others",
+    ),
+]
+
+
+@pytest.fixture(scope="module")
+def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    directory = tmp_path_factory.mktemp("broken")
+    for name in COPIED:
+        source = PROJECT / name
+        if source.is_dir():
+            ignored = shutil.ignore_patterns("__pycache__", "guards")
+            shutil.copytree(source, directory / name, ignore=ignored)
+        else:
+            shutil.copy(source, directory / name)
+    return directory
+
+
+def run(copy: Path, test: str) -> subprocess.CompletedProcess[str]:
+    """Run a test in the copy, and nothing of the project itself."""
+    return subprocess.run(  # noqa: S603 - our own tests
+        [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", test],
+        cwd=copy,
+        env={**os.environ, "PYTHONPATH": str(copy), "PYTHONDONTWRITEBYTECODE": "1"},  # noqa: TID251
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+@pytest.mark.parametrize("guard", GUARDS, ids=lambda guard: guard.guarantee)
+def test_a_broken_guarantee_is_missed_by_its_test(copy: Path, guard: Guard):
+    file = copy / guard.file
+    sound = file.read_text()
+    assert sound.count(guard.line) == 1, f"{guard.file} no longer holds this line just once"
+    file.write_text(sound.replace(guard.line, guard.broken))
+    try:
+        ran = run(copy, guard.test)
+    finally:
+        file.write_text(sound)
+
+    # 1: tests ran and one failed. Anything else (no such test, no import) is no proof.
+    assert ran.returncode == 1, ran.stdout[-2000:] + ran.stderr[-2000:]
+
+
+def test_the_copy_is_what_is_tested_and_sound_it_passes(copy: Path):
+    ran = run(copy, "tests/eventstore/test_decisions.py")
+
+    assert ran.returncode == 0, ran.stdout[-2000:]
