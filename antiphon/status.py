@@ -25,8 +25,10 @@ from antiphon.problems import BAD_VERDICT
 from antiphon.reading import pending_answers
 from antiphon.terminal import MS_PER_S, heading, milliseconds, print_json, print_table, say
 from antiphon.wan import print_links
+from projections.letters import LetterStore
 
 DEAD = "-dead"
+LETTERS = "antiphon-letters"
 OWN_QUEUES = "antiphon-"
 OK = 200
 
@@ -79,7 +81,7 @@ def look_at(connection: Connection, region: str, *, now_ms: int) -> RegionStatus
         health=_health(connection, region),
         pending=pending,
         oldest_pending_ms=None if oldest_due_ms is None else now_ms - oldest_due_ms,
-        dead_letters=_dead_letters(connection, region),
+        dead_letters=_dead_letters(connection, region) | _set_aside(connection, region),
     )
 
 
@@ -103,6 +105,12 @@ def _dead_letters(connection: Connection, region: str) -> dict[str, int]:
             )["Attributes"]
             counts[name] = int(attributes["ApproximateNumberOfMessages"])
     return counts
+
+
+def _set_aside(connection: Connection, region: str) -> dict[str, int]:
+    """Count the aggregates that the region's projector has set aside."""
+    letters = LetterStore(connection.dynamodb(region), table=LETTERS).all()
+    return {LETTERS: sum(1 for _ in letters)}
 
 
 def _print(regions: list[RegionStatus], wan: Wan) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from projections.letters import LetterStore
 from tests.e2e.conftest import REGIONS, Running
 
 US, EU, AP = REGIONS
@@ -231,3 +232,16 @@ def test_a_feed_is_played_judged_and_verified_and_verify_can_say_no(running: Run
     assert commit["a"]["S"] in told.output
     log.put_item(TableName="antiphon-events", Item=commit)
     assert running.cli("verify").exit_code == 0
+
+
+def test_status_shows_an_aggregate_that_was_set_aside(running: Running):
+    letters = LetterStore(running.aws("dynamodb", EU), table="antiphon-letters")
+    letters.file("sub.example", position=7, error="CorruptLog: an example", at_ms=0)
+    try:
+        shown = running.cli("status")
+    finally:
+        running.aws("dynamodb", EU).delete_item(
+            TableName="antiphon-letters", Key={"a": {"S": "sub.example"}}
+        )
+
+    assert "eu-west-1: 1 in antiphon-letters" in shown.output
