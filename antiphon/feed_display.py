@@ -103,7 +103,7 @@ def print_summary(scores: Scores, *, unmatched: int) -> None:
         ("refused", scores.refused, "by the domain; recorded and answered too"),
         ("unchanged", scores.unchanged, "nothing to do; recorded and answered too"),
         ("duplicates", scores.duplicates, "sent again or to two regions; got the first result"),
-        ("conflicts", scores.conflicts, "appends that lost a race, and were decided again"),
+        ("conflicts", scores.conflicts, "appends that met a newer commit, and were decided again"),
         ("reads by token", scores.token_reads, "in another region than the command's"),
         ("stale", scores.stale, "answers or reads from before their command"),
     ]
