@@ -6,6 +6,7 @@ event that no aggregate folds. Old items stay readable: add attributes, never ch
 """
 
 import base64
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -20,6 +21,12 @@ EPOCH_SPAN = 10**12
 FORMAT = 1
 MAX_EVENTS = 25
 MAX_EVENT_BYTES = 128 * 1024
+# 9999-12-31: what is later than any date can be shown is no time.
+LAST_MS = 253_402_300_799_999
+AGGREGATE_ID = r"[a-z]{1,16}\.[a-z2-7]{26}"
+# At most 18 digits: a position that DynamoDB's numbers and ours hold exactly.
+COMMIT_ID = AGGREGATE_ID + r"\.[1-9][0-9]{0,17}"
+_HASH_BYTES = 16
 
 REFUSED = "Refused"
 UNCHANGED = "Unchanged"
@@ -27,6 +34,8 @@ UNCHANGED = "Unchanged"
 Outcome = Literal["accepted", "rejected", "unchanged"]
 Item = dict[str, Any]
 
+_COMMIT_ID = re.compile(COMMIT_ID)
+_NUMBER = re.compile(r"0|[1-9][0-9]{0,17}")
 _OUTCOMES: dict[str, Outcome] = {REFUSED: "rejected", UNCHANGED: "unchanged"}
 
 
@@ -101,12 +110,9 @@ class Commit:
 
 def parse_commit_id(commit_id: str) -> tuple[str, int] | None:
     """Return (aggregate id, position), or None if the text is no commit id."""
-    aggregate_id, _, position = commit_id.rpartition(".")
-    tag, _, digest = aggregate_id.partition(".")
-    # At most 18 digits: what does not fit a key cannot be one.
-    fits = position.isascii() and position.isdigit() and len(position) <= 18  # noqa: PLR2004
-    if not (tag and digest and fits) or int(position) < 1:
+    if not _COMMIT_ID.fullmatch(commit_id):
         return None
+    aggregate_id, _, position = commit_id.rpartition(".")
     return aggregate_id, int(position)
 
 
@@ -151,32 +157,40 @@ def from_item(item: Mapping[str, Any]) -> Commit:
 
     """
     try:
-        if int(item["f"]["N"]) != FORMAT:
+        if _number(item["f"]) != FORMAT:
             raise CorruptLog(f"commit format {item['f']['N']} is unknown to this version")
-        events = tuple(_event(entry["M"]) for entry in item["e"]["L"])
-        if not 1 <= len(events) <= MAX_EVENTS:
-            raise CorruptLog(f"a commit holds {len(events)} events")
-        command = item["m"]["M"]
-        return Commit(
-            aggregate_id=_text(item["a"]),
-            position=int(item["q"]["N"]),
-            predecessor=int(item["p"]["N"]),
-            events=events,
-            token=_binary(item["k"]),
-            content_hash=_binary(item["h"]),
-            command=CommandStamp(
-                type=_text(command["t"]),
-                command_id=_text(command["i"]),
-                producer=_text(command["u"]),
-                occurred_at=_text(command["w"]) if "w" in command else None,
-            ),
-            origin=_text(item["o"]),
-            recorded_at_ms=int(item["r"]["N"]),
-            correlation_id=_text(item["c"]),
-            traceparent=_text(item["tp"]) if "tp" in item else None,
-        )
+        commit = _commit(item)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise CorruptLog(f"a stored commit cannot be read: {type(error).__name__}") from None
+    if parse_commit_id(commit.commit_id) is None or commit.predecessor >= commit.position:
+        raise CorruptLog("a stored commit is of no aggregate, or not behind its predecessor")
+    if not 1 <= len(commit.events) <= MAX_EVENTS:
+        raise CorruptLog(f"a commit holds {len(commit.events)} events")
+    if commit.recorded_at_ms > LAST_MS:
+        raise CorruptLog("a stored commit was recorded at no time")
+    return commit
+
+
+def _commit(item: Mapping[str, Any]) -> Commit:
+    command = item["m"]["M"]
+    return Commit(
+        aggregate_id=_text(item["a"]),
+        position=_number(item["q"]),
+        predecessor=_number(item["p"]),
+        events=tuple(_event(entry["M"]) for entry in item["e"]["L"]),
+        token=_hash(item["k"]),
+        content_hash=_hash(item["h"]),
+        command=CommandStamp(
+            type=_text(command["t"]),
+            command_id=_text(command["i"]),
+            producer=_text(command["u"]),
+            occurred_at=_text(command["w"]) if "w" in command else None,
+        ),
+        origin=_text(item["o"]),
+        recorded_at_ms=_number(item["r"]),
+        correlation_id=_text(item["c"]),
+        traceparent=_text(item["tp"]) if "tp" in item else None,
+    )
 
 
 def to_image(commit: Commit) -> Item:
@@ -190,7 +204,14 @@ def size_of(events: Sequence[RecordedEvent]) -> int:
 
 
 def _event(entry: Mapping[str, Any]) -> RecordedEvent:
-    return RecordedEvent(_text(entry["t"]), int(entry["v"]["N"]), _binary(entry["d"]))
+    return RecordedEvent(_text(entry["t"]), _number(entry["v"]), _binary(entry["d"]))
+
+
+def _number(value: Mapping[str, Any]) -> int:
+    """Read a whole number as DynamoDB writes one; Python's own reader takes much more."""
+    if not _NUMBER.fullmatch(value["N"]):
+        raise ValueError("a number expected")
+    return int(value["N"])
 
 
 def _text(value: Mapping[str, Any]) -> str:
@@ -202,7 +223,19 @@ def _text(value: Mapping[str, Any]) -> str:
 
 def _binary(value: Mapping[str, Any]) -> bytes:
     raw = value["B"]
-    return base64.b64decode(raw, validate=True) if isinstance(raw, str) else bytes(raw)
+    if isinstance(raw, str):
+        return base64.b64decode(raw, validate=True)
+    if not isinstance(raw, bytes):
+        # bytes(n) would make n bytes of what may be any number.
+        raise TypeError(f"bytes expected, not {type(raw).__name__}")
+    return raw
+
+
+def _hash(value: Mapping[str, Any]) -> bytes:
+    raw = _binary(value)
+    if len(raw) != _HASH_BYTES:
+        raise ValueError(f"a hash has {_HASH_BYTES} bytes, not {len(raw)}")
+    return raw
 
 
 def _with_text_binaries(item: Item) -> Item:

@@ -10,11 +10,12 @@ from typing import Annotated, Protocol
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
-from eventstore.commits import Commit
+from eventstore.commits import COMMIT_ID, LAST_MS, Commit
 
-COMMIT_ID = r"^[a-z]{1,16}\.[a-z2-7]{26}\.[1-9][0-9]{0,17}$"
 # Well under the 256 KB of an SQS message at about 100 bytes an entry.
 MAX_A_MESSAGE = 500
+
+Time = Annotated[int, Field(ge=0, le=LAST_MS)]
 
 
 class Ack(BaseModel):
@@ -22,8 +23,8 @@ class Ack(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    commit: Annotated[str, StringConstraints(pattern=COMMIT_ID)]
-    recorded_at_ms: Annotated[int, Field(ge=0)]
+    commit: Annotated[str, StringConstraints(pattern=f"^{COMMIT_ID}$")]
+    recorded_at_ms: Time
 
 
 class AckMessage(BaseModel):
@@ -32,7 +33,7 @@ class AckMessage(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     region: Annotated[str, StringConstraints(min_length=1, max_length=40)]
-    applied_at_ms: Annotated[int, Field(ge=0)]
+    applied_at_ms: Time
     acks: Annotated[tuple[Ack, ...], Field(min_length=1, max_length=MAX_A_MESSAGE)]
 
 

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
-from eventstore.commits import EPOCH_SPAN, MAX_EVENTS, Commit, RecordedEvent
+from eventstore.commits import EPOCH_SPAN, LAST_MS, MAX_EVENTS, Commit, RecordedEvent
 from eventstore.log import CommitLog
 
 MakeCommit = Callable[..., Commit]
@@ -23,7 +23,7 @@ def test_a_commit_that_was_put_is_read_back_equal(log: CommitLog, a_commit: Make
 def test_every_byte_and_character_is_kept(log: CommitLog, a_commit: MakeCommit):
     event = RecordedEvent("Subscriber.Ümlaut", 7, bytes(range(256)))
     commit = a_commit(
-        events=0, token=b"\x00" * 16, correlation_id="\N{SNOWMAN}", recorded_at_ms=2**53 + 1
+        events=0, token=b"\x00" * 16, correlation_id="\N{SNOWMAN}", recorded_at_ms=LAST_MS
     )
     commit = replace(commit, events=(event,) * MAX_EVENTS)
 
