@@ -43,12 +43,3 @@ app.command(
 )(answers)
 app.command(rich_help_panel=OPERATE, epilog="Example: antiphon status --json")(status)
 app.command(rich_help_panel=OPERATE, epilog="Example: antiphon verify --settle 60")(verify)
-
-
-def main() -> None:
-    """Run the command line; the entry point that the package installs."""
-    app()
-
-
-if __name__ == "__main__":
-    main()

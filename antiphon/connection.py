@@ -40,7 +40,7 @@ BasePort = Annotated[
         "--base-port",
         min=1,
         max=65_000,
-        help="The console's port; the regions listen on the ones after it.",
+        help="The regions listen on the ports after this one.",
     ),
 ]
 AwsPort = Annotated[

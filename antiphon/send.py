@@ -148,6 +148,8 @@ def show_result(response: httpx.Response, *, as_json: bool) -> int:
     elif status in STATUS_STYLES:
         duplicate = " (a duplicate: this is its first result)" if body.get("duplicate") else ""
         say(f"{status}{duplicate}", style=STATUS_STYLES[status])
+        if body.get("answer") is None:
+            say(f"not answered yet; follow it with: antiphon get command {body.get('commit')}")
         shown = {name: value for name, value in body.items() if name not in {"status", "duplicate"}}
         print_document(shown)
     else:

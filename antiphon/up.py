@@ -73,7 +73,7 @@ def local_config(*, regions: str, wan: WanKind, base_port: int, aws_port: int) -
     if aws_port in range(base_port, base_port + len(names) + 1):
         raise Problem(
             f"--aws-port {aws_port} is one of the ports {base_port} to {base_port + len(names)} "
-            "that --base-port takes for the console and the regions; choose another"
+            "that --base-port takes for the regions; choose another"
         )
     kind: Literal["realistic", "none"] = "realistic" if wan is WanKind.REALISTIC else "none"
     return LocalConfig(regions=names, wan=kind, base_port=base_port, aws_port=aws_port)

@@ -85,14 +85,15 @@ def _bury(deps: Dependencies, record: Mapping[str, Any], error: Exception) -> bo
     """
     code = getattr(error, "code", type(error).__name__)
     logger.error("command undecidable", message_id=record["messageId"], code=code)
-    details = getattr(error, "errors", [])
+    fields = getattr(error, "errors", [])
+    details = "; ".join(f"{one['field']}: {one['message']}" for one in fields)
     attributes = {
         name: value
         for name in _CARRIED
         if (value := _attribute(record.get("messageAttributes") or {}, name))
     }
     attributes[_FIRST_RECEIVED] = str(_first_received_ms(record))
-    attributes["Antiphon-Error"] = f"{code}: {error} {details}"[:1000]
+    attributes["Antiphon-Error"] = f"{code}: {error} {details}".rstrip()[:1000]
     attributes["Antiphon-Message-Id"] = record["messageId"]
     try:
         deps.queues.send(

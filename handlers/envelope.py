@@ -5,6 +5,7 @@ reason. The models are also the schema of `POST /commands` in the OpenAPI docume
 """
 
 import secrets
+from collections.abc import Mapping
 from datetime import datetime
 from functools import reduce
 from operator import or_
@@ -118,8 +119,25 @@ def field_errors(error: ValidationError) -> list[dict[str, str]]:
         if place and place[0][:1].isupper():
             place = place[1:]
         field = "type" if one["type"].startswith("union_tag") else ".".join(place) or "body"
-        told.append({"field": field, "message": one["msg"]})
+        told.append({"field": field, "message": _in_words(one["type"], one.get("ctx"), one["msg"])})
     return told
+
+
+def _in_words(kind: str, context: Mapping[str, Any] | None, message: str) -> str:
+    """Return an error as a sentence of ours where the library's speaks of its own insides."""
+    match kind:
+        case "union_tag_invalid" if context:
+            return f"unknown command {context['tag']!r}; there are {context['expected_tags']}"
+        case "union_tag_not_found" | "missing":
+            return "required"
+        case "model_attributes_type" | "model_type" | "dict_type":
+            return "must be a JSON object"
+        case "extra_forbidden":
+            return "there is no such field"
+        case "string_pattern_mismatch":
+            return "1 to 128 visible ASCII characters"
+        case _:
+            return message
 
 
 def _union(registry: Registry) -> Any:

@@ -23,6 +23,9 @@ from projections.reading import NotCaughtUp
 logger = Logger(service="queries")
 
 
+_CANNOT_READ = "this region cannot reach what it would have to read; try again, or read eventual"
+
+
 class ConcurrentResolver(APIGatewayHttpResolver):
     """A resolver whose current request belongs to the thread that resolves it."""
 
@@ -75,12 +78,13 @@ def new_resolver() -> ConcurrentResolver:
         return _response(Problem(404, "not_found", "there is nothing here; see /docs"))
 
     def refused(error: EventStoreError | NotCaughtUp) -> Response[str]:
+        if isinstance(error, StoreUnavailable):
+            logger.warning("query not answered", reason=str(error))
+            return _response(Problem(503, "unavailable", _CANNOT_READ))
         problem = problem_of(error)
         if problem is None:
             logger.exception("the log of an aggregate is corrupt")
             raise error
-        if isinstance(error, StoreUnavailable):
-            logger.warning("query not answered", reason=str(error))
         return _response(problem)
 
     app.exception_handler(RequestValidationError)(not_valid)

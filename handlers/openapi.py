@@ -19,6 +19,36 @@ _REF = "#/components/schemas/{model}"
 _SWAGGER = "aws_lambda_powertools.event_handler.openapi.swagger_ui"
 
 
+_OF_EVERY_ROUTE = frozenset({"404", "422", "503"})
+_PROBLEMS = {
+    "400": "`malformed`",
+    "404": "`not_found`",
+    "413": "`too_large`",
+    "422": "`invalid` (each field is named) or `invalid_token`",
+    "503": "`unavailable`, or `not_caught_up` with the token; see Retry-After",
+}
+_PROBLEM = {
+    "title": "Problem",
+    "description": "What went wrong (RFC 9457); `code` is stable.",
+    "type": "object",
+    "required": ["type", "title", "status", "code", "detail"],
+    "properties": {
+        "type": {"type": "string"},
+        "title": {"type": "string"},
+        "status": {"type": "integer"},
+        "code": {"type": "string"},
+        "detail": {"type": "string"},
+        "errors": {
+            "type": "array",
+            "items": {
+                "type": "object",
+                "properties": {"field": {"type": "string"}, "message": {"type": "string"}},
+            },
+        },
+    },
+}
+
+
 def document(app: APIGatewayHttpResolver, commands: CommandReader) -> dict[str, Any]:
     """Return the document as JSON-able data."""
     schema = app.get_openapi_schema(
@@ -28,7 +58,26 @@ def document(app: APIGatewayHttpResolver, commands: CommandReader) -> dict[str, 
     body = commands.adapter.json_schema(ref_template=_REF)
     told.setdefault("components", {}).setdefault("schemas", {}).update(body.pop("$defs"))
     told["paths"]["/commands"] = {"post": _post_commands(body)}
+    schemas = told["components"]["schemas"]
+    schemas["Problem"] = _PROBLEM
+    for routes in told["paths"].values():
+        for route in routes.values():
+            _tell_problems(route["responses"])
+    # The framework's own form of an invalid request, which this API never sends.
+    for name in ("HTTPValidationError", "ResponseValidationError", "ValidationError"):
+        schemas.pop(name, None)
     return told
+
+
+def _tell_problems(responses: dict[str, Any]) -> None:
+    """Describe every error as what it is: a problem with a code."""
+    for status, meaning in _PROBLEMS.items():
+        if status in responses or status in _OF_EVERY_ROUTE:
+            told = responses.get(status, {}).get("description", meaning)
+            description = meaning if told == "Validation Error" else told
+            problem = {"schema": {"$ref": _REF.format(model="Problem")}}
+            content = {"application/problem+json": problem}
+            responses[status] = {"description": description, "content": content}
 
 
 def _post_commands(body: dict[str, Any]) -> dict[str, Any]:

@@ -26,12 +26,16 @@ class NotCaughtUp(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reading:
-    """A document as a reader gets it; None if nothing is known of the aggregate."""
+    """A document as a reader gets it; None if nothing is known of the aggregate.
+
+    `stale` is whether it is from before what the reader asked for; None for an eventual read,
+    which asks for nothing, so that nobody takes it for fresh.
+    """
 
     document: Document | None
     applied_sequence: int
     consistency_token: str | None
-    stale: bool
+    stale: bool | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,7 +53,7 @@ class Reader:
     def eventual(self, projection: Projection, aggregate_id: str) -> Reading:
         """Return what this region has applied, however old."""
         view = self.views.read(projection, aggregate_id, consistent=False)
-        return self._reading(aggregate_id, view)
+        return self._reading(aggregate_id, view, stale=None)
 
     def at_least(
         self,
@@ -89,7 +93,7 @@ class Reader:
             view = View(commit.last_position, commit.position, document)
         return self._reading(aggregate_id, view)
 
-    def _reading(self, aggregate_id: str, view: View, *, stale: bool = False) -> Reading:
+    def _reading(self, aggregate_id: str, view: View, *, stale: bool | None = False) -> Reading:
         token = None
         if view.applied:
             token = token_at(

@@ -32,7 +32,7 @@ def antiphon_run(folder: Path, ports: tuple[int, int], lines: list[FeedLine], *o
     words = ["run", "--feed", str(feed), "--wan", "none", *options]
     words += ["--base-port", str(ports[0]), "--aws-port", str(ports[1])]
     return subprocess.Popen(  # noqa: S603 - our own command line
-        [sys.executable, "-m", "antiphon.cli", *words],
+        [sys.executable, "-m", "antiphon", *words],
         cwd=folder,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,

@@ -292,3 +292,21 @@ def test_sixteen_first_requests_at_once_are_all_answered(network: Network):
             assert statuses == [200] * 32
     finally:
         sys.setswitchinterval(switch_s)
+
+
+def test_every_error_is_documented_as_the_problem_that_is_sent(network: Network):
+    _, document = network[US].get("/openapi.json")
+
+    assert "HTTPValidationError" not in document["components"]["schemas"]
+    for path, routes in document["paths"].items():
+        for route in routes.values():
+            for status, told in route["responses"].items():
+                problem = int(status) >= 400 and status != "409"
+                assert ("application/problem+json" in told.get("content", {})) == problem, path
+
+
+def test_an_eventual_read_does_not_claim_to_be_fresh(network: Network):
+    changed_in_us_applied_nowhere_else(network)
+
+    assert network[EU].get(PATH)[1]["stale"] is None
+    assert network[EU].get(PATH, consistency="strong")[1]["stale"] is False
