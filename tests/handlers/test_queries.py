@@ -310,3 +310,33 @@ def test_an_eventual_read_does_not_claim_to_be_fresh(network: Network):
 
     assert network[EU].get(PATH)[1]["stale"] is None
     assert network[EU].get(PATH, consistency="strong")[1]["stale"] is False
+
+
+def test_a_list_is_stable_while_others_come_and_go(network: Network):
+    def register(number: int, site: str = "ber-1") -> None:
+        data = {**ELEMENT["data"], "element_id": f"gnb-{number}", "site": site}
+        network[US].post({**ELEMENT, "command_id": str(number), "data": data})
+
+    for number in range(6):
+        register(number)
+    network.settle()
+    _, first = network[EU].get("/network-elements", site="ber-1", limit="3")
+    # New ones come, and one that was listed changes.
+    for number in range(6, 12):
+        register(number)
+    listed = first["items"][0]["element_id"]
+    gone = {"element_id": listed, "reason": "closed"}
+    network[US].post(
+        {"type": "DecommissionNetworkElement", "command_id": "d", "producer": "o", "data": gone}
+    )
+    network.settle()
+
+    seen = [item["element_id"] for item in first["items"]]
+    cursor = first["next"]
+    while cursor:
+        _, page = network[EU].get("/network-elements", site="ber-1", limit="3", cursor=cursor)
+        seen += [item["element_id"] for item in page["items"]]
+        cursor = page["next"]
+
+    assert len(seen) == len(set(seen)), "nothing twice"
+    assert {f"gnb-{number}" for number in range(6)} <= set(seen), "nothing of before left out"
