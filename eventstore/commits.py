@@ -100,8 +100,7 @@ class Commit:
         """The reason and message of a refusal, None for every other commit."""
         if self.events[0].topic != REFUSED:
             return None
-        told: dict[str, str] = orjson.loads(self.events[0].data)
-        return told
+        return _refusal(self.events[0].data)
 
     def follows(self, applied: int) -> bool:
         """Say whether this commit is the next one after `applied`, a last position."""
@@ -160,15 +159,30 @@ def from_item(item: Mapping[str, Any]) -> Commit:
         if _number(item["f"]) != FORMAT:
             raise CorruptLog(f"commit format {item['f']['N']} is unknown to this version")
         commit = _commit(item)
+        _check(commit)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise CorruptLog(f"a stored commit cannot be read: {type(error).__name__}") from None
-    if parse_commit_id(commit.commit_id) is None or commit.predecessor >= commit.position:
-        raise CorruptLog("a stored commit is of no aggregate, or not behind its predecessor")
+    return commit
+
+
+def _check(commit: Commit) -> None:
+    """Raise CorruptLog for what has a commit's form and is none, as no append of ours can be."""
     if not 1 <= len(commit.events) <= MAX_EVENTS:
         raise CorruptLog(f"a commit holds {len(commit.events)} events")
+    if parse_commit_id(commit.commit_id) is None or commit.predecessor >= commit.position:
+        raise CorruptLog("a stored commit is of no aggregate, or not behind its predecessor")
     if commit.recorded_at_ms > LAST_MS:
         raise CorruptLog("a stored commit was recorded at no time")
-    return commit
+    if commit.outcome == "rejected":
+        _refusal(commit.events[0].data)
+
+
+def _refusal(data: bytes) -> dict[str, str]:
+    told = orjson.loads(data)
+    reason, message = told["reason"], told["message"]
+    if not (isinstance(reason, str) and isinstance(message, str)):
+        raise TypeError("a refusal is told in words")
+    return {"reason": reason, "message": message}
 
 
 def _commit(item: Mapping[str, Any]) -> Commit:

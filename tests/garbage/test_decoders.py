@@ -1,5 +1,6 @@
 """Whatever a decoder is given, it returns what it decodes or raises its own error."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -7,7 +8,16 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from domain.registry import REGISTRY
-from eventstore.commits import LAST_MS, Commit, from_item, parse_commit_id, to_image, to_item
+from eventstore.commits import (
+    LAST_MS,
+    REFUSED,
+    Commit,
+    RecordedEvent,
+    from_item,
+    parse_commit_id,
+    to_image,
+    to_item,
+)
 from eventstore.consistency import ConsistencyToken, read_token, token_at, token_of
 from eventstore.decisions import CommandRequest
 from eventstore.errors import CorruptLog, InvalidToken
@@ -37,6 +47,12 @@ CONFIGURATION = {
     "expected_sequence": 3,
     "data": {"element_id": "gnb-1", "base_revision": 0, "parameters": {"a": [1, {"b": "c"}]}},
 }
+
+
+def refused(data: bytes) -> Commit:
+    return replace(COMMIT, events=(RecordedEvent(REFUSED, 1, data),))
+
+
 many = settings(max_examples=300, deadline=None)
 
 
@@ -113,12 +129,17 @@ def test_a_commit_id_names_a_place_or_nothing(commit_id: str):
 @example(item=to_item(COMMIT) | {"p": {"N": "1"}})
 @example(item=to_item(COMMIT) | {"r": {"N": "9" * 18}})
 @example(item=to_item(COMMIT) | {"e": {"L": []}})
+@example(item=to_item(refused(b"[]")))
+@example(item=to_item(refused(b"{}")))
+@example(item=to_item(refused(b"{")))
+@example(item=to_item(refused(b'{"reason":1,"message":null}')))
 def test_a_stored_commit_is_read_or_corrupt(item: Any):
     try:
         commit = from_item(item)
     except CorruptLog:
         return
     assert isinstance(commit, Commit)
+    assert commit.outcome != "rejected" or commit.refusal
     # What is read can be written again, named, and found at the place that it names.
     assert from_item(to_image(commit)) == commit
     assert parse_commit_id(commit.commit_id) == (commit.aggregate_id, commit.position)
