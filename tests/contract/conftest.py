@@ -5,6 +5,7 @@ here. A test that takes `race` runs threads against each other, and is not made 
 """
 
 import functools
+import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -86,8 +87,11 @@ def a_commit() -> Callable[..., Any]:
 
 
 @pytest.fixture
-def race() -> Callable[[Callable[[int], Any]], Sequence[Any]]:
+def race() -> Iterator[Callable[[Callable[[int], Any]], Sequence[Any]]]:
     """Return what runs a function of a number in sixteen threads that start as one."""
+    usual_s = sys.getswitchinterval()
+    # Threads take turns so often that what is not whole is seen in pieces.
+    sys.setswitchinterval(1e-6)
 
     def run(one: Callable[[int], Any]) -> Sequence[Any]:
         together = threading.Barrier(THREADS)
@@ -99,7 +103,8 @@ def race() -> Callable[[Callable[[int], Any]], Sequence[Any]]:
         with ThreadPoolExecutor(THREADS) as pool:
             return list(pool.map(start, range(THREADS)))
 
-    return run
+    yield run
+    sys.setswitchinterval(usual_s)
 
 
 def _client(request: pytest.FixtureRequest) -> Any:

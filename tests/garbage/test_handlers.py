@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from eventstore.commits import Commit, to_image
+from handlers import commands
 from tests.commits import AGGREGATE, a_commit
 from tests.dynamodb.regions import InProcessRegions
 from tests.garbage.strategies import bodies, spoiled, texts, torn, values
@@ -262,3 +263,8 @@ def test_a_garbage_query_never_fails_inside(network: Network, known: dict[str, s
 
     assert status in {200, 404, 422}, told
     assert status == 200 or told["code"]
+
+
+@given(prefer=texts | torn("respond-async, wait=5"))
+def test_a_preference_that_is_none_is_ignored_and_none_waits_longer_than_allowed(prefer: str):
+    assert 0 <= commands._wait_s({"prefer": prefer}, 20) <= 20
