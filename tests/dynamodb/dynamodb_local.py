@@ -53,7 +53,7 @@ def _fetch(directory: Path) -> None:
     with tempfile.TemporaryDirectory(dir=directory.parent) as temporary:
         made = Path(temporary) / "made"
         made.mkdir()
-        _run([npm, "pack", _PACKAGE, "--silent", "--pack-destination", temporary], _FETCH_S)
+        _run([npm, "pack", _PACKAGE, "--loglevel=error", "--pack-destination", temporary], _FETCH_S)
         [packed] = Path(temporary).glob("*.tgz")
         if hashlib.sha256(packed.read_bytes()).hexdigest() != _SHA256:
             raise Absent(f"what npm fetched is not the {_PACKAGE} that was checked")
@@ -86,7 +86,8 @@ def _run(command: list[str], within_s: float) -> str:
         )
     except (OSError, subprocess.SubprocessError) as error:
         told = str(getattr(error, "stderr", "") or error).strip().splitlines()
-        raise Absent(f"{' '.join(command[:3])} failed: {(told or ['?'])[-1]}") from error
+        name = " ".join([Path(command[0]).name, *command[1:3]])
+        raise Absent(f"{name} failed: {told[0] if told else 'it says nothing'}") from error
     return done.stdout
 
 
