@@ -73,6 +73,15 @@ class Registry:
         """
         return self._by_tag[tag]
 
+    def aggregate_of(self, aggregate_id: str) -> Aggregate[Any]:
+        """Return the aggregate that an id is of.
+
+        Raises:
+            KeyError: there is none.
+
+        """
+        return self.aggregate_by_tag(aggregate_id.partition(".")[0])
+
     def event_class(self, topic: str) -> type[Event]:
         """Return the class of a stored event.
 

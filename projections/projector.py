@@ -141,7 +141,7 @@ class Projector:
         views = {key: read[key] for key in keys}
         lowest = min((view.applied for view in views.values()), default=0)
         run = commits_after(self.log, lowest, arrived)
-        aggregate = self.registry.aggregate_by_tag(aggregate_id.partition(".")[0])
+        aggregate = self.registry.aggregate_of(aggregate_id)
         # A long gap makes progress that a time-out half way does not undo.
         for start in range(0, len(run), self.bounds.commits_a_write):
             part = run[start : start + self.bounds.commits_a_write]

@@ -86,7 +86,7 @@ class Reader:
     def strong(self, projection: Projection, aggregate_id: str) -> Reading:
         """Return the view as of the log's head, read across regions."""
         view = self.views.read(projection, aggregate_id, consistent=True)
-        aggregate = self.registry.aggregate_by_tag(aggregate_id.partition(".")[0])
+        aggregate = self.registry.aggregate_of(aggregate_id)
         for commit in self.log.read(aggregate_id, after=view.applied, consistent=True):
             change = Change(commit, domain_events(aggregate, commit))
             document = projection.apply(view.document, change)

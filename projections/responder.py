@@ -156,7 +156,7 @@ class Responder:
         if view.applied < commit.last_position:
             # An acknowledgement is a hint; the view is the proof, and it says: not yet.
             raise StoreUnavailable(f"the view of {commit.commit_id} has not applied it yet")
-        aggregate = self.registry.aggregate_by_tag(commit.aggregate_id.partition(".")[0])
+        aggregate = self.registry.aggregate_of(commit.aggregate_id)
         return build_answer(
             Change(commit, domain_events(aggregate, commit)),
             view,
