@@ -1,16 +1,15 @@
 """Everything that a function needs, built from its settings, each part when first asked for."""
 
-import time
-from datetime import UTC, datetime
 from functools import cached_property
 
-from eventstore.decisions import Clock, EventStore
+from eventstore.decisions import EventStore
 from eventstore.identity import Keys
 from eventstore.log import DynamoDBLog
 from eventstore.snapshots import Snapshots
 from handlers.bus import Bus
 from handlers.catalog import BUILT_IN
 from handlers.clients import Clients
+from handlers.edge import Edge, real_edge
 from handlers.extension import catalog_of, load_extension
 from handlers.queues import Queues
 from handlers.settings import Settings
@@ -25,10 +24,18 @@ from projections.views import ViewStore
 
 
 class Dependencies:
-    """The parts of one region's installation, wired for one function."""
+    """The parts of one region's installation, wired for one function.
 
-    def __init__(self, settings: Settings, clients: Clients) -> None:
+    Args:
+        settings: the function's own.
+        clients: AWS, of every region.
+        edge: what is not AWS; the process's own clocks and threads unless given.
+
+    """
+
+    def __init__(self, settings: Settings, clients: Clients, edge: Edge | None = None) -> None:
         self.settings = settings
+        self.edge = edge or real_edge(threads=settings.send_threads)
         extensions = [BUILT_IN, *(load_extension(module) for module in settings.extensions)]
         self.catalog = catalog_of(extensions)
         self.registry = self.catalog.registry
@@ -47,14 +54,14 @@ class Dependencies:
             self.log,
             keys=self.keys,
             region=self.settings.region,
-            clock=Clock(now=now, elapsed_s=time.monotonic, pause=time.sleep),
+            clock=self.edge.clock,
             bounds=self.settings,
             snapshots=self.snapshots,
         )
 
     @cached_property
     def queues(self) -> Queues:
-        return Queues(self._clients, self.settings)
+        return Queues(self._clients, self.settings, self.edge)
 
     @cached_property
     def snapshots(self) -> Snapshots:
@@ -78,7 +85,7 @@ class Dependencies:
             letters=LetterStore(self._clients.dynamodb(region), table=self.settings.letters_table),
             acknowledge=self.queues.acknowledge,
             redeliver=lambda commits: self.queues.redeliver(region, commits),
-            now_ms=now_ms,
+            now_ms=self.edge.now_ms,
             bounds=self.settings,
         )
 
@@ -95,13 +102,13 @@ class Dependencies:
             responses=self.responses_of(region),
             keys=self.keys,
             publish=Bus(self._clients.events(region), name=self.settings.bus),
-            now_ms=now_ms,
+            now_ms=self.edge.now_ms,
             bounds=self.settings,
         )
 
     @cached_property
     def prover(self) -> Prover:
-        return Prover(projections=self.projections, views_of=self.views_of, now_ms=now_ms)
+        return Prover(projections=self.projections, views_of=self.views_of, now_ms=self.edge.now_ms)
 
     @cached_property
     def sweeper(self) -> Sweeper:
@@ -111,7 +118,7 @@ class Dependencies:
             prover=self.prover,
             responses=self.responses_of(self.settings.region),
             ring=self.queues.ring,
-            now_ms=now_ms,
+            now_ms=self.edge.now_ms,
             bounds=self.settings,
         )
 
@@ -122,8 +129,8 @@ class Dependencies:
             views=self.views_of(self.settings.region),
             registry=self.registry,
             keys=self.keys,
-            elapsed_s=time.monotonic,
-            pause=time.sleep,
+            elapsed_s=self.edge.clock.elapsed_s,
+            pause=self.edge.clock.pause,
             bounds=self.settings,
         )
 
@@ -138,13 +145,3 @@ class Dependencies:
         client = self._clients.dynamodb(region)
         table = self.settings.responses_table
         return ResponseStore(client, table=table, bounds=self.settings)
-
-
-def now() -> datetime:
-    """Return the wall clock, in UTC."""
-    return datetime.now(UTC)  # noqa: TID251 - the edge's clock, which everything within is given
-
-
-def now_ms() -> int:
-    """Return the wall clock in ms since 1970."""
-    return int(time.time() * 1000)

@@ -6,8 +6,8 @@ Sends to several regions run side by side, each bounded by the client's time-out
 
 import threading
 from collections.abc import Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import suppress
+from functools import partial
 from typing import Any
 
 from aws_lambda_powertools import Logger
@@ -17,6 +17,7 @@ from eventstore.aws_errors import passing_errors_translated
 from eventstore.commits import Commit
 from eventstore.errors import StoreUnavailable, described
 from handlers.clients import Clients
+from handlers.edge import Edge, Task
 from handlers.settings import EdgeBounds, Settings
 from projections.lane import lane_messages
 
@@ -26,13 +27,13 @@ logger = Logger(service="queues")
 class Queues:
     """Sends to the queues of every region. Safe to share between threads."""
 
-    def __init__(self, clients: Clients, settings: Settings) -> None:
+    def __init__(self, clients: Clients, settings: Settings, edge: Edge) -> None:
         self._clients = clients
         self._account = settings.account
         self._lane = settings.lane_queue
         self._acks = settings.acks_queue
         self._bounds: EdgeBounds = settings
-        self._pool = ThreadPoolExecutor(settings.send_threads, thread_name_prefix="queues")
+        self._side_by_side = edge.side_by_side
         self._places: dict[str, threading.BoundedSemaphore] = {}
 
     def send(self, region: str, queue: str, body: str, **more: Any) -> None:
@@ -53,15 +54,13 @@ class Queues:
 
     def acknowledge(self, bodies: Mapping[str, Sequence[str]]) -> frozenset[str]:
         """Send acknowledgements to their origins; return the origins that did not get all."""
-        sending: dict[Future[None], str] = {
-            self._pool.submit(self.send, origin, self._acks, body): origin
-            for origin, messages in bodies.items()
-            for body in messages
-        }
-        wait(sending)
+        sending = [(origin, body) for origin, messages in bodies.items() for body in messages]
+        errors = self._side_by_side(
+            [partial(self.send, origin, self._acks, body) for origin, body in sending]
+        )
         unheard: set[str] = set()
-        for future, origin in sending.items():
-            if (error := future.exception()) is not None:
+        for (origin, _), error in zip(sending, errors, strict=True):
+            if error is not None:
                 logger.warning("not acknowledged", origin=origin, reason=described(error))
                 unheard.add(origin)
         return frozenset(unheard)
@@ -83,12 +82,10 @@ class Queues:
         frozen once it has answered, and what it has not sent by then stays unsent.
         """
         bodies = lane_messages([commit])
-        sending = [
-            self._pool.submit(self._hasten_one, region, body)
-            for region in regions
-            for body in bodies
+        sending: list[Task] = [
+            partial(self._hasten_one, region, body) for region in regions for body in bodies
         ]
-        wait(sending, timeout=within_s)
+        self._side_by_side(sending, within_s=within_s)
 
     def _hasten_one(self, region: str, body: str) -> None:
         # A region that does not answer may hold some of the threads, never all.

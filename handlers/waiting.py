@@ -6,7 +6,6 @@ required region's views and stores the body in the origin's item, where there is
 The origin publishes it; nobody else does.
 """
 
-import time
 from dataclasses import replace
 
 from botocore.exceptions import ClientError
@@ -19,29 +18,29 @@ from projections.responses import Response, ResponseStore
 
 def await_answer(deps: Dependencies, commit: Commit, *, wait_s: float) -> str | None:
     """Return the stored body of Event B once it is there, None if it does not come in time."""
-    settings = deps.settings
+    settings, clock = deps.settings, deps.edge.clock
     if commit.origin not in settings.regions:
         return None
     responses = deps.responses_of(commit.origin)
     elsewhere = commit.origin != settings.region
-    deadline_s = time.monotonic() + wait_s
-    prove_at_s = time.monotonic() + settings.prove_after_ms / 1000
+    deadline_s = clock.elapsed_s() + wait_s
+    prove_at_s = clock.elapsed_s() + settings.prove_after_ms / 1000
     while True:
         try:
             response = responses.get(commit.commit_id)
             if response is not None and response.body is not None:
                 return response.body
-            if elsewhere and time.monotonic() >= prove_at_s:
-                prove_at_s = time.monotonic() + settings.prove_after_ms / 1000
+            if elsewhere and clock.elapsed_s() >= prove_at_s:
+                prove_at_s = clock.elapsed_s() + settings.prove_after_ms / 1000
                 if body := _proven(deps, commit, response, responses):
                     return body
         except (EventStoreError, ClientError):
             # Without the origin there is no proof, since it is a required region itself. And
             # whatever went wrong, the command is decided: the reply must say so.
             return None
-        if time.monotonic() >= deadline_s:
+        if clock.elapsed_s() >= deadline_s:
             return None
-        time.sleep(settings.answer_poll_ms / 1000)
+        clock.pause(settings.answer_poll_ms / 1000)
 
 
 def _proven(

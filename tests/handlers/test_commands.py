@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from handlers.dependencies import now_ms
+from handlers.edge import real_edge
 from tests.handlers.network import ACTIVATION, REGIONS, Network
 
 US, EU, AP = REGIONS
@@ -157,7 +157,10 @@ def record(
     return {
         "messageId": message_id,
         "body": text,
-        "attributes": {"MessageGroupId": group, "SentTimestamp": str(sent_ms or now_ms())},
+        "attributes": {
+            "MessageGroupId": group,
+            "SentTimestamp": str(sent_ms or real_edge(threads=1).now_ms()),
+        },
         "messageAttributes": {"X-Correlation-Id": {"stringValue": "from-queue"}},
     }
 

@@ -1,0 +1,67 @@
+"""What a function has that is not AWS: its clocks, and sends that go side by side.
+
+Everything within is given an `Edge` and reads no clock and starts no thread of its own, so the
+same code runs in virtual time, single-threaded, where a test plays both.
+"""
+
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor, wait
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Protocol
+
+from eventstore.decisions import Clock
+
+Task = Callable[[], None]
+
+
+class SideBySide(Protocol):
+    """Runs tasks at the same time."""
+
+    def __call__(
+        self, tasks: Sequence[Task], *, within_s: float | None = None
+    ) -> list[BaseException | None]:
+        """Return the error of each task, in order, once all have ended or the time is up.
+
+        None stands for a task that went well, and for one that is not done in time: it goes on.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Edge:
+    """The clocks of one region, and its way to do things side by side."""
+
+    clock: Clock
+    side_by_side: SideBySide
+
+    def now_ms(self) -> int:
+        """Return the wall clock, in ms since 1970."""
+        return int(self.clock.now().timestamp() * 1000)
+
+
+class Threads:
+    """Side by side in threads, as many as given at the most."""
+
+    def __init__(self, most: int) -> None:
+        self._pool = ThreadPoolExecutor(most, thread_name_prefix="sends")
+
+    def __call__(
+        self, tasks: Sequence[Task], *, within_s: float | None = None
+    ) -> list[BaseException | None]:
+        running = [self._pool.submit(task) for task in tasks]
+        ended = wait(running, timeout=within_s).done
+        return [one.exception() if one in ended else None for one in running]
+
+
+def real_edge(*, threads: int) -> Edge:
+    """Return the edge of this process: its clocks, and threads to send with."""
+    return Edge(
+        clock=Clock(now=_now, elapsed_s=time.monotonic, pause=time.sleep),
+        side_by_side=Threads(threads),
+    )
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)  # noqa: TID251 - the edge's clock, which everything within is given
