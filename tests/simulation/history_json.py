@@ -1,0 +1,102 @@
+"""A history as JSON, to keep a run, to compare two and to look at one by hand.
+
+Equal histories have equal bytes, in every process: what tells whether a run repeats itself.
+"""
+
+import base64
+import dataclasses
+import hashlib
+from collections.abc import Mapping
+from typing import Any
+
+import orjson
+
+from tests.simulation.history import (
+    Appended,
+    Applied,
+    BodyStored,
+    Final,
+    History,
+    Invoked,
+    KeptMessage,
+    Lost,
+    Noted,
+    Published,
+    Record,
+    Returned,
+    StateChanged,
+    Switched,
+    Terms,
+)
+
+_RECORDS: dict[str, type[Record]] = {
+    kind.__name__: kind
+    for kind in (
+        Invoked, Returned, Lost, Appended, Applied, BodyStored, Published, StateChanged, Switched,
+        Noted,
+    )
+}  # fmt: skip
+_BYTES = "$bytes"
+
+
+def to_json(history: History) -> bytes:
+    """Return a history as JSON: equal histories as equal bytes."""
+    told = {
+        "terms": _plain(history.terms),
+        "records": [[type(record).__name__, _plain(record)] for record in history.records],
+        "final": _plain(history.final),
+    }
+    return orjson.dumps(told, option=orjson.OPT_SORT_KEYS)
+
+
+def from_json(text: bytes) -> History:
+    """Return the history that `to_json` was given."""
+    told = _with_bytes(orjson.loads(text))
+    terms, final = told["terms"], told["final"]
+    by_region = ("views", "responses", "letters")
+    return History(
+        terms=Terms(
+            **terms
+            | {"regions": tuple(terms["regions"])}
+            | {name: frozenset(terms[name]) for name in ("poisoned", "lost")}
+        ),
+        records=tuple(_RECORDS[name](**fields) for name, fields in told["records"]),
+        final=Final(
+            log=tuple(final["log"]),
+            kept=tuple(KeptMessage(**fields) for fields in final["kept"]),
+            unfinished=tuple(final["unfinished"]),
+            **{
+                name: {region: tuple(items) for region, items in final[name].items()}
+                for name in by_region
+            },
+        ),
+    )
+
+
+def digest(history: History) -> str:
+    """Return one short text for equal histories and another for every other one."""
+    return hashlib.sha256(to_json(history)).hexdigest()[:16]
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, bytes | bytearray):
+        return {_BYTES: base64.b64encode(value).decode()}
+    if dataclasses.is_dataclass(value):
+        return {one.name: _plain(getattr(value, one.name)) for one in dataclasses.fields(value)}
+    if isinstance(value, Mapping):
+        return {key: _plain(entry) for key, entry in value.items()}
+    if isinstance(value, set | frozenset):
+        return sorted(value)
+    if isinstance(value, list | tuple):
+        return [_plain(entry) for entry in value]
+    return value
+
+
+def _with_bytes(value: Any) -> Any:
+    if isinstance(value, dict):
+        if value.keys() == {_BYTES}:
+            return base64.b64decode(value[_BYTES])
+        return {key: _with_bytes(entry) for key, entry in value.items()}
+    if isinstance(value, list):
+        return [_with_bytes(entry) for entry in value]
+    return value
