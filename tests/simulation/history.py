@@ -204,6 +204,7 @@ class Terms:
         regions: all of them.
         control_fresh_ms: how old the control state may be that a function acts on.
         eventual_lag_ms: by how much an eventual read of a region's own table may lag there.
+        token_window_ms: how long a duplicate is surely recognised.
         poisoned: aggregates that no projector can apply, on purpose.
         lost: regions that never come back.
         versions: projection -> the version that readers use from the start.
@@ -215,6 +216,7 @@ class Terms:
     regions: tuple[str, ...]
     control_fresh_ms: float = 10_000.0
     eventual_lag_ms: float = 0.0
+    token_window_ms: float = 48 * 3_600_000.0
     poisoned: frozenset[str] = frozenset()
     lost: frozenset[str] = frozenset()
     versions: Mapping[str, str] = field(

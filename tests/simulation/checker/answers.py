@@ -1,0 +1,202 @@
+"""Event B: from a state that contains its command, after every region in it has applied it."""
+
+from collections import defaultdict
+from typing import Any
+
+from tests.simulation.checker.findings import Findings
+from tests.simulation.checker.identifiers import canonical
+from tests.simulation.checker.index import Index, Operation
+from tests.simulation.checker.log import Logged, iso
+from tests.simulation.checker.reads import differences
+from tests.simulation.checker.results import token_of
+from tests.simulation.history import BodyStored, Item, Published
+
+DETAIL_TYPES = {
+    "accepted": "CommandAnswered",
+    "rejected": "CommandRejected",
+    "unchanged": "CommandUnchanged",
+}
+
+
+def check(index: Index, found: Findings) -> None:
+    """Look at every answer where it was stored, published, told, and at the end."""
+    bodies: dict[str, list[BodyStored | Published]] = defaultdict(list)
+    for commit_id, stored in index.stored.items():
+        for record in stored:
+            bodies[commit_id].append(record)
+            _built(index, record, commit_id, found)
+    for record in index.published:
+        body = index.body(record.body)
+        commit_id = body["command"]["commit"] if isinstance(body, dict) else "no commit"
+        bodies[commit_id].append(record)
+        _built(index, record, commit_id, found)
+    for commit_id, records in bodies.items():
+        _one_body(index, commit_id, records, found)
+    _told_answers(index, bodies, found)
+    published = {r.step for r in index.published}
+    for commit in index.commits.values():
+        answered = any(record.step in published for record in bodies.get(commit.id, ()))
+        text = f"no answer of this {commit.outcome} command was ever published"
+        found.expect("answered-finally", answered, text, about=commit.id)
+    _closed(index, found)
+
+
+def _built(index: Index, record: BodyStored | Published, commit_id: str, found: Findings) -> None:
+    """Everything that one body says, at the time when it was stored or published."""
+    commit, body = index.commits.get(commit_id), index.body(record.body)
+    steps = (record.step,)
+    if commit is None or not isinstance(body, dict) or commit.aggregate not in index.chains:
+        text = "there is an answer to what is not in the log"
+        found.blame("event-b-tells-its-commit", text, about=commit_id, steps=steps)
+        return
+    wrong = _untrue(index, commit, body)
+    if isinstance(record, Published) and record.detail_type != DETAIL_TYPES[commit.outcome]:
+        wrong.append("detail-type")
+    if (commit.appended or 0) > record.step:
+        wrong.append("time: it is before the commit")
+    text = f"it tells what is not so: {', '.join(wrong)}"
+    found.expect("event-b-tells-its-commit", not wrong, text, about=commit_id, steps=steps)
+    _state(index, record, commit, body, found)
+    for region in body["regions"]:
+        if region not in index.regions.states:
+            continue
+        applied = index.applied_at(region, commit.aggregate, record.step)
+        holds = all(one >= commit.last for one in applied.values())
+        behind = ", ".join(f"{name} at {one}" for name, one in applied.items())
+        text = f"{region} had not applied {commit.last}: {behind}"
+        found.expect("event-b-after-all-applied", holds, text, about=commit_id, steps=steps)
+    _required(index, record, commit, body, found)
+
+
+def _untrue(index: Index, commit: Logged, body: dict[str, Any]) -> list[str]:
+    """Return the fields in which an answer differs from its commit."""
+    answer_id = index.names.answer_id(
+        token=commit.token, position=commit.position, outcome=commit.outcome
+    )
+    wanted = {
+        "answer_id": answer_id,
+        "outcome": commit.outcome,
+        "command": commit.stamp | {"commit": commit.id},
+        "aggregate_id": commit.aggregate,
+        "sequence": commit.sequence,
+        "events": commit.told_events(),
+        "origin": commit.origin,
+        "consistency_token": token_of(index, commit),
+        "correlation_id": commit.correlation_id,
+        "traceparent": commit.traceparent,
+        "recorded_at": iso(commit.recorded_at_ms),
+        "reason": commit.reason if commit.outcome == "rejected" else None,
+    }
+    return [name for name, true in wanted.items() if canonical(body.get(name)) != canonical(true)]
+
+
+def _state(
+    index: Index,
+    record: BodyStored | Published,
+    commit: Logged,
+    body: dict[str, Any],
+    found: Findings,
+) -> None:
+    chain = index.chains[commit.aggregate]
+    as_of = body["as_of_sequence"]
+    seen = chain.by_sequence.get(as_of)
+    if as_of < commit.sequence:
+        text = f"its state is as of {as_of}, before its own {commit.sequence}"
+    elif seen is None or seen.last not in chain.documents:
+        text = f"its state is as of {as_of}, where no commit ends"
+    elif (seen.appended or 0) > record.step:
+        text = f"its state is as of {as_of}, which came later"
+    else:
+        wanted = chain.documents[seen.last]
+        wrong = differences(body["state"] or {}, wanted or {})
+        text = f"its state at {as_of} differs from the log: {', '.join(wrong)}" if wrong else ""
+        if (wanted is None) != (body["state"] is None):
+            text = "it has a state where there is none, or none where there is one"
+    found.expect("event-b-state", not text, text, about=commit.id, steps=(record.step,))
+
+
+def _required(
+    index: Index,
+    record: BodyStored | Published,
+    commit: Logged,
+    body: dict[str, Any],
+    found: Findings,
+) -> None:
+    """Left out may be only what was drained when the body was built, as a fresh look shows it."""
+    if isinstance(record, Published) and index.stored.get(commit.id):
+        # It was judged when it was built; what is published is the same, perhaps much later.
+        return
+    since_ms = record.at_ms - index.history.terms.control_fresh_ms
+    for region, states in index.regions.states.items():
+        if region in body["regions"]:
+            continue
+        drained = "drained" in states.between(since_ms, record.step)
+        text = f"it leaves out {region}, which is {states.at(record.step)}"
+        holds = drained and region in body["drained"] and region != record.region
+        steps = (record.step,)
+        found.expect("event-b-required-regions", holds, text, about=commit.id, steps=steps)
+    both = sorted((*body["regions"], *body["drained"])) == sorted(index.regions.states)
+    text = f"it names {sorted(body['regions'])} and {body['drained']} as drained"
+    found.expect("event-b-required-regions", both, text, about=commit.id, steps=(record.step,))
+
+
+def _one_body(
+    index: Index, commit_id: str, records: list[BodyStored | Published], found: Findings
+) -> None:
+    """The same bytes however often; a survivor of a lost region may have had to build it anew."""
+    lost = index.history.terms.lost
+    commit = index.commits.get(commit_id)
+    by_place: dict[str, str] = {}
+    for record in sorted(records, key=lambda one: one.step):
+        alone = commit is not None and commit.origin in lost
+        first = by_place.setdefault(record.region if alone else "", record.body)
+        text = "it has another body than before"
+        same = first == record.body
+        found.expect("one-answer-one-body", same, text, about=commit_id, steps=(record.step,))
+        fits = commit is None or alone or record.region == commit.origin
+        text = f"it is answered in {record.region}, not in its origin"
+        found.expect("one-answer-one-body", fits, text, about=commit_id, steps=(record.step,))
+
+
+def _told_answers(
+    index: Index, bodies: dict[str, list[BodyStored | Published]], found: Findings
+) -> None:
+    """Answers in replies and in `GET /commands` are the one that is stored."""
+    operations: list[Operation] = [c for c in index.calls if c.recorded]
+    operations += [r for r in index.readings if r.what == "command" and r.status == 200]
+    for operation in operations:
+        answer = operation.reply.get("answer")
+        if answer is None:
+            continue
+        commit_id = operation.reply["commit"]
+        known = [r for r in bodies.get(commit_id, ()) if r.step < operation.end]
+        same = any(canonical(index.body(record.body)) == canonical(answer) for record in known)
+        text = "it tells an answer that is not the stored one"
+        about, steps = operation.sent.op, operation.steps
+        found.expect("one-answer-one-body", same, text, about=about, steps=steps)
+
+
+def _closed(index: Index, found: Findings) -> None:
+    final = index.history.final.responses
+    for region, items in final.items():
+        if region in index.history.terms.lost:
+            continue
+        for item in items:
+            about = item["c"]["S"]
+            lacks = [name for name in ("body", "published") if name not in item]
+            over = "pending" in item or "due" in item
+            text = f"in {region} it has no {' and no '.join(lacks)}" if lacks else "it is pending"
+            found.expect("responses-closed", not lacks and not over, text, about=about)
+            text = f"in {region} it may expire, and is not published"
+            early = "expires" in item and "published" not in item
+            found.expect("responses-closed", not early, text, about=about)
+            _stored_at_the_end(index, item, found)
+
+
+def _stored_at_the_end(index: Index, item: Item, found: Findings) -> None:
+    commit_id = item["c"]["S"]
+    stored = index.stored.get(commit_id)
+    if stored and "body" in item:
+        same = any(record.body == item["body"]["S"] for record in stored)
+        text = "at the end it has another body than was stored"
+        found.expect("one-answer-one-body", same, text, about=commit_id)

@@ -1,0 +1,178 @@
+"""What producers are told: the truth about their commands, and always the same."""
+
+from tests.simulation.checker.findings import Findings
+from tests.simulation.checker.index import NEVER, Call, Index, Operation, Reading
+from tests.simulation.checker.log import Chain, Logged
+from tests.simulation.checker.log_rules import named_by
+
+_STATUSES = {"accepted": (202, 200), "unchanged": (200,), "rejected": (409,)}
+_SAME = ("commit", "aggregate_id", "sequence", "consistency_token", "reason", "message")
+# 0: the answer was lost. 503 is what a region says that cannot reach what it needs.
+_PLANNED = frozenset((0, 503, *range(200, 500)))
+_NEVER_OF_A_VALID_ONE = frozenset({"malformed", "too_large", "invalid", "invalid_token"})
+
+
+def check(index: Index, found: Findings) -> None:
+    """Look at every call alone, then at all calls of one command together."""
+    for operation in (*index.calls, *index.readings):
+        _ends(operation, found)
+    decided: dict[tuple[str, bytes], Logged] = {}
+    for commit in index.commits.values():
+        decided.setdefault((commit.aggregate, commit.token), commit)
+    for call in index.calls:
+        commit = decided.get(call.identity) if call.model else None
+        if call.recorded:
+            _truly(index, call, found)
+        elif call.not_recorded:
+            _nothing_left(index, call, commit, found)
+            _justified(index, call, commit, found)
+        if call.sent.kind == "queue" and call.status == 200:
+            _kept(index, call, commit, found)
+    for reading in index.readings:
+        _reading_justified(index, reading, found)
+    _same_results(index, found)
+
+
+def _ends(operation: Operation, found: Findings) -> None:
+    planned = operation.ended is not None and operation.status in _PLANNED
+    text = f"it got {operation.status}" if operation.ended else "it never came to an end"
+    about, steps = operation.sent.op, operation.steps
+    found.expect("every-call-ends", planned, text, about=about, steps=steps)
+
+
+def _truly(index: Index, call: Call, found: Findings) -> None:
+    """A recorded reply against the commit that it names."""
+    reply = call.reply
+    commit = index.commits.get(reply.get("commit", ""))
+    if commit is None:
+        text = f"it names {reply.get('commit')}, which is not in the log"
+        found.blame("reply-names-its-commit", text, about=call.sent.op, steps=call.steps)
+        return
+    answer = reply.get("answer")
+    answered = commit.outcome == "accepted" and answer is not None
+    wrong = [
+        name
+        for name, told, true in (
+            ("command", (call.aggregate, call.token), (commit.aggregate, commit.token)),
+            ("content", call.content, commit.content),
+            ("HTTP status", call.status in _STATUSES[commit.outcome], True),
+            ("status", reply["status"], "answered" if answered else commit.outcome),
+            ("aggregate_id", reply["aggregate_id"], commit.aggregate),
+            ("sequence", reply["sequence"], commit.sequence),
+            ("region", reply["region"], call.sent.region),
+            ("consistency_token", reply["consistency_token"], token_of(index, commit)),
+            ("reason", reply.get("reason", ""), _reason(commit)),
+            ("time", (commit.appended or 0) < call.end, True),
+        )
+        if told != true
+    ]
+    text = f"it tells of {commit.id} what is not so: {', '.join(wrong)}"
+    found.expect("reply-names-its-commit", not wrong, text, about=call.sent.op, steps=call.steps)
+
+
+def token_of(index: Index, commit: Logged) -> str:
+    """Return the consistency token of a commit."""
+    return index.names.consistency_token(commit.aggregate, commit.position, commit.last)
+
+
+def _reason(commit: Logged) -> str:
+    return commit.reason if commit.outcome == "rejected" else ""
+
+
+def _same_results(index: Index, found: Findings) -> None:
+    fresh: dict[str, list[Call]] = {}
+    for calls in index.by_identity.values():
+        told = [call for call in calls if call.recorded]
+        for call in told:
+            if call.reply.get("duplicate") is False:
+                fresh.setdefault(call.reply["commit"], []).append(call)
+        for call in told[1:]:
+            wrong = [n for n in _SAME if call.reply.get(n) != told[0].reply.get(n)]
+            text = f"another {', '.join(wrong)} than {told[0].sent.op} was told"
+            steps = (*told[0].steps, *call.steps)
+            found.expect("duplicate-same-result", not wrong, text, about=call.sent.op, steps=steps)
+    for commit_id, calls in fresh.items():
+        commit = index.commits.get(commit_id)
+        steps = tuple(step for call in calls for step in call.steps)
+        text = f"{len(calls)} replies say that they were the first"
+        found.expect("fresh-once", len(calls) == 1, text, about=commit_id, steps=steps)
+        if commit is not None and commit.appended is not None:
+            own = all(call.sent.step < commit.appended < call.end for call in calls)
+            text = "a reply says that it was the first, but did not append it"
+            found.expect("fresh-once", own, text, about=commit_id, steps=steps)
+
+
+def _nothing_left(index: Index, call: Call, commit: Logged | None, found: Findings) -> None:
+    """A sending that was refused made no commit; only another sending of it can have."""
+    others = [
+        one
+        for one in (index.by_identity[call.identity] if call.model else ())
+        if one is not call and one.content == call.content
+    ]
+    by_other = commit is None or any(
+        one.sent.region == commit.origin
+        and one.sent.step < (commit.appended or NEVER)
+        and (one.sent.kind == "queue" or one.end > (commit.appended or 0))
+        for one in others
+    )
+    mine = commit is not None and commit.content == call.content
+    text = f"it was told {call.code}, yet {commit.id if commit else ''} decided it"
+    found.expect(
+        "refused-leaves-nothing",
+        by_other or not mine,
+        text,
+        about=call.sent.op,
+        steps=call.steps,
+    )
+
+
+def _justified(index: Index, call: Call, commit: Logged | None, found: Findings) -> None:
+    if not call.sent.valid or call.model is None:
+        return
+    chain = index.chains.get(call.aggregate)
+    match call.code:
+        case "key_reused":
+            other = commit is not None and commit.content != call.content
+            right = other and (commit.appended or 0) < call.end
+        case "conflict":
+            right = chain is not None and _contended(chain, call)
+        case "dependency_not_reached":
+            needed = index.commits.get(named_by(index, call.envelope.get("depends_on") or ""))
+            right = needed is None or (needed.appended or 0) > call.sent.step
+        case code:
+            right = code not in _NEVER_OF_A_VALID_ONE and code != "superseded"
+    text = f"nothing justified {call.status} {call.code}"
+    found.expect("refusal-justified", right, text, about=call.sent.op, steps=call.steps)
+
+
+def _contended(chain: Chain, call: Call) -> bool:
+    """Say whether others came in between, or the change that was expected is not the last."""
+    known = [c for c in chain.commits if c.appended is not None]
+    if any(call.sent.step < (c.appended or 0) < call.end for c in known):
+        return True
+    before = [c for c in known if (c.appended or 0) < call.sent.step]
+    changed_at = max((c.sequence for c in before if c.outcome == "accepted"), default=0)
+    return call.envelope.get("expected_sequence") not in (None, changed_at)
+
+
+def _reading_justified(index: Index, reading: Reading, found: Findings) -> None:
+    if not reading.sent.valid or not reading.code or reading.code in ("not_found", "unavailable"):
+        return
+    right = False
+    if reading.code == "not_caught_up" and reading.token is not None:
+        right = index.least_applied(reading) < reading.token[2]
+    text = f"nothing justified {reading.status} {reading.code}"
+    found.expect("refusal-justified", right, text, about=reading.sent.op, steps=reading.steps)
+
+
+def _kept(index: Index, call: Call, commit: Logged | None, found: Findings) -> None:
+    """A command from a queue is in the log, or lies whole among the dead."""
+    decided = commit is not None and commit.content == call.content
+    dead = any(
+        message.body == call.sent.body
+        and message.attributes.get("Idempotency-Key") == call.headers.get("idempotency-key")
+        for message in index.history.final.kept
+    )
+    dead = dead or call.sent.body in index.letter_texts
+    text = "the queue took it, and it is neither decided nor kept"
+    found.expect("queued-command-kept", decided or dead, text, about=call.sent.op, steps=call.steps)

@@ -1,0 +1,75 @@
+"""How things stood at any step of a run: views, region states, versions of projections.
+
+Each is a list of changes in order; to ask is to look for the last change before.
+"""
+
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Generic, TypeVar
+
+from tests.simulation.history import History, Record, StateChanged, Switched
+
+T = TypeVar("T")
+
+
+@dataclass(slots=True)
+class Timeline(Generic[T]):
+    """Values over time; `first` is the one before any change."""
+
+    first: T
+    steps: list[int] = field(default_factory=list)
+    times: list[float] = field(default_factory=list)
+    values: list[T] = field(default_factory=list)
+
+    def add(self, record: Record, value: T) -> None:
+        self.steps.append(record.step)
+        self.times.append(record.at_ms)
+        self.values.append(value)
+
+    def at(self, step: int) -> T:
+        """Return the value once the record of this step had happened."""
+        found = bisect_right(self.steps, step)
+        return self.values[found - 1] if found else self.first
+
+    def at_ms(self, at_ms: float) -> T:
+        """Return the value before anything happened at this time."""
+        found = bisect_left(self.times, at_ms)
+        return self.values[found - 1] if found else self.first
+
+    def between(self, from_ms: float, step: int) -> Iterator[T]:
+        """Yield every value that it had from a time up to a step."""
+        start = bisect_left(self.times, from_ms)
+        end = max(start, bisect_right(self.steps, step))
+        yield self.values[start - 1] if start else self.first
+        yield from self.values[start:end]
+
+
+@dataclass(slots=True)
+class Regions:
+    """The regions' control states and the versions that their readers use."""
+
+    states: dict[str, Timeline[str]]
+    adopters: dict[str, Timeline[str | None]]
+    versions: dict[tuple[str, str], Timeline[str]]
+
+
+def regions_of(history: History) -> Regions:
+    """Return how regions and versions changed."""
+    terms = history.terms
+    found = Regions(
+        states={region: Timeline("active") for region in terms.regions},
+        adopters={region: Timeline(None) for region in terms.regions},
+        versions={
+            (region, projection): Timeline(version)
+            for region in terms.regions
+            for projection, version in terms.versions.items()
+        },
+    )
+    for record in history.records:
+        if isinstance(record, StateChanged):
+            found.states[record.region].add(record, record.state)
+            found.adopters[record.region].add(record, record.adopter)
+        elif isinstance(record, Switched):
+            found.versions[record.region, record.projection].add(record, record.version)
+    return found
