@@ -112,7 +112,7 @@ class Responder:
             except Exception as error:  # noqa: BLE001 - one that cannot be answered stops no other
                 result.unanswerable[response.commit_id] = error
         published = self.publish(answers) if answers else frozenset()
-        for commit_id in published:
+        for commit_id in (a.commit_id for a in answers if a.commit_id in published):
             # Unmarked it would be published once more by the sweeper: the same body again.
             with suppress(StoreUnavailable):
                 self.responses.mark_published(commit_id, at_ms=self.now_ms())

@@ -59,6 +59,9 @@ class Collections:
         self._keys_only = keys_only
         self._partitions: dict[Any, tuple[list[Any], dict[Any, Item]]] = {}
 
+    def __bool__(self) -> bool:
+        return bool(self._partitions)
+
     def holds(self, item: Mapping[str, Value]) -> bool:
         """Say whether an item has the attributes of this key: an index is sparse."""
         return all(name in item for name in self.key.attributes)

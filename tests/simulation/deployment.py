@@ -1,0 +1,105 @@
+"""The installation in every simulated world: queues, tables and settings of the templates."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from handlers.settings import Settings
+from infra.local.shard import StreamMapping
+
+ACCOUNT = "000000000000"
+SECRET = "a secret of the simulation"
+REGIONAL_TABLES = ("views", "responses", "snapshots", "letters")
+# Shards of a replica's stream; an item's records are all in one of them.
+SHARDS = 2
+_DAY_S = 86_400.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QueueTerms:
+    """A queue as the template declares it.
+
+    Args:
+        most_receives: after so many a message moves to `dead`; 0 for never.
+        function: what polls it; empty for nothing.
+
+    """
+
+    name: str
+    fifo: bool = False
+    visibility_s: float = 30.0
+    retention_s: float = 14 * _DAY_S
+    most_receives: int = 0
+    dead: str = ""
+    function: str = ""
+
+
+QUEUES = (
+    QueueTerms(
+        name="antiphon-commands.fifo",
+        fifo=True,
+        visibility_s=360,
+        most_receives=1000,
+        dead="antiphon-commands-dead.fifo",
+        function="command_queue",
+    ),
+    QueueTerms(name="antiphon-commands-dead.fifo", fifo=True),
+    QueueTerms(
+        name="antiphon-lane",
+        visibility_s=360,
+        retention_s=_DAY_S,
+        most_receives=5,
+        dead="antiphon-lane-dead",
+        function="projector",
+    ),
+    QueueTerms(name="antiphon-lane-dead"),
+    QueueTerms(
+        name="antiphon-acks",
+        visibility_s=180,
+        retention_s=_DAY_S,
+        most_receives=5,
+        dead="antiphon-acks-dead",
+        function="responder",
+    ),
+    QueueTerms(name="antiphon-acks-dead"),
+)
+
+
+def settings_of(function: str, region: str, regions: Sequence[str]) -> Settings:
+    """Return the settings of one function; bounds that make rare things common in a short run."""
+    return Settings.of(
+        {
+            "ANTIPHON_FUNCTION": function,
+            "ANTIPHON_REGIONS": ",".join(regions),
+            "ANTIPHON_MODE": "STRONG",
+            "ANTIPHON_SECRET": SECRET,
+            "ANTIPHON_ACCOUNT": ACCOUNT,
+            "ANTIPHON_EVENTS_TABLE": "antiphon-events",
+            "ANTIPHON_VIEWS_TABLE": "antiphon-views",
+            "ANTIPHON_RESPONSES_TABLE": "antiphon-responses",
+            "ANTIPHON_SNAPSHOTS_TABLE": "antiphon-snapshots",
+            "ANTIPHON_LETTERS_TABLE": "antiphon-letters",
+            "ANTIPHON_BUS": "antiphon",
+            "ANTIPHON_LANE_QUEUE": "antiphon-lane",
+            "ANTIPHON_ACKS_QUEUE": "antiphon-acks",
+            "ANTIPHON_DEAD_COMMANDS_QUEUE": "antiphon-commands-dead.fifo",
+            # A snapshot after a few commits, for a run has no thousands.
+            "ANTIPHON_SNAPSHOT_EVERY": "10",
+        },
+        region=region,
+    )
+
+
+def stream_mapping(region: str) -> StreamMapping:
+    """Return the projector's mapping of the event table's stream, as the template has it."""
+    return StreamMapping(
+        uuid="simulated",
+        function="antiphon-projector",
+        function_arn=f"arn:aws:lambda:{region}:{ACCOUNT}:function:antiphon-projector",
+        stream_arn=f"arn:aws:dynamodb:{region}:{ACCOUNT}:table/antiphon-events/stream/1",
+        batch_size=20,
+        bisect=True,
+        reports_failures=True,
+        max_retries=None,
+        max_age_s=43_200,
+        destination="arn:aws:s3:::antiphon-discarded",
+    )

@@ -1,0 +1,122 @@
+"""Watches the boundary to AWS: writes the history, and counts the situations that came up.
+
+Nothing in the code under test is told that it is watched; what happened is read from requests,
+answers and changes of tables.
+"""
+
+from collections import Counter
+from typing import TYPE_CHECKING, Any
+
+from botocore.exceptions import ClientError
+
+from tests.dynamodb.in_process import Change
+from tests.simulation.history import Appended, Applied, BodyStored, Published, Record, Recorder
+from tests.simulation.virtual_time import VirtualTime
+
+if TYPE_CHECKING:
+    from tests.simulation.calls import Process
+
+_HEAD = "head"
+
+
+class Observer:
+    """The recorder of one world, and its count of situations."""
+
+    def __init__(self, time: VirtualTime) -> None:
+        self.recorder = Recorder(lambda: round(time.now_ms, 3))
+        self.situations: Counter[str] = Counter()
+        self._published: set[str] = set()
+
+    def met(self, situation: str) -> None:
+        """Count one more time that a situation came up."""
+        self.situations[situation] += 1
+
+    def record(self, record: type[Record], /, **fields: Any) -> None:
+        """Write something that happens now into the history."""
+        self.recorder.take(record, **fields)
+
+    def appended(self, region: str, change: Change) -> None:
+        """Take a change of the event table's journal."""
+        image = change.new if change.new is not None else change.old
+        self.record(Appended, region=region, item=image, change=change.kind)
+
+    def changed(self, region: str, change: Change) -> None:
+        """Take a change of one of a region's own tables."""
+        old, new = change.old or {}, change.new or {}
+        match change.table:
+            case "antiphon-views" if change.key["s"]["S"] == _HEAD:
+                before, after = (int(one.get("n", {"N": "0"})["N"]) for one in (old, new))
+                self.record(
+                    Applied, region=region, key=change.key["k"]["S"], before=before, after=after
+                )
+            case "antiphon-responses" if new.get("body") != old.get("body") and "body" in new:
+                commit = change.key["c"]["S"]
+                self.record(BodyStored, region=region, commit=commit, body=new["body"]["S"])
+
+    def published(self, region: str, detail_type: str, body: str) -> None:
+        """Take an answer that a bus has accepted."""
+        self.record(Published, region=region, detail_type=detail_type, body=body)
+        self.met("answer published again" if body in self._published else "answer published")
+        self._published.add(body)
+
+    def answered(
+        self,
+        process: "Process",
+        operation: str,
+        table: str,
+        request: dict[str, Any],
+        answer: dict[str, Any],
+    ) -> None:
+        """Take an answer to a call, for the situations that it shows."""
+        function = process.function
+        match operation, table:
+            case "query", "antiphon-events" if function == "projector":
+                how = "consistently" if request.get("ConsistentRead") else "from the replica"
+                self.met(f"gap in the stream read {how}")
+            case "query", "antiphon-events" if request.get("ConsistentRead") and answer["Items"]:
+                strong = function == "queries" and request.get("ScanIndexForward", True)
+                self.met("strong read folds the rest" if strong else "stale fold read on")
+            case "query", "antiphon-snapshots" if answer["Items"]:
+                self.met("loaded from a snapshot")
+            case "put_item", "antiphon-snapshots" if request["Item"]["s"]["S"] == "state":
+                self.met("snapshot taken")
+            case "update_item", "antiphon-responses":
+                self._gathered(function, request)
+
+    def _gathered(self, function: str, request: dict[str, Any]) -> None:
+        names = request.get("ExpressionAttributeNames", {}).values()
+        if any(name.startswith("ack#") for name in names):
+            if function == "sweeper":
+                self.met("lost acknowledgement replaced by looking")
+            elif function == "commands":
+                self.met("answer proved by another region")
+
+    def refused(
+        self,
+        process: "Process",
+        operation: str,
+        table: str,
+        request: dict[str, Any],
+        error: ClientError,
+    ) -> None:
+        """Take an error that DynamoDB answered with, for the situations that it shows."""
+        code = error.response["Error"]["Code"]
+        there: Any = error.response.get("Item")
+        if code == "ReplicatedWriteConflictException":
+            self.met("two regions write one item at once")
+        elif code == "InternalServerError":
+            self.met("fault: no majority")
+        elif table == "antiphon-events" and there is not None:
+            if there == request["Item"]:
+                self.met("ambiguous append found to be stored")
+            elif there["k"] == request["Item"]["k"]:
+                self.met("duplicate found by the refused append")
+            else:
+                self.met("conflict solved by the returned winner")
+        elif table == "antiphon-views":
+            self.met("another projector was first")
+        elif table == "antiphon-responses":
+            about = request.get("UpdateExpression", "").split()[1]
+            self.met(f"response item refuses {'a second body' if about == 'body' else 'a change'}")
+        elif table == "antiphon-snapshots":
+            self.met("another writer's snapshot is ahead")

@@ -1,0 +1,115 @@
+"""A seed becomes a plan: a workload, and what goes wrong while it runs."""
+
+import random
+from collections.abc import Sequence
+
+from tests.simulation.chances import Chances
+from tests.simulation.faults import CallFault, CallFaultKind, Outage
+from tests.simulation.plan import Climate, Plan
+from tests.simulation.workload import Workload
+
+REGIONS = ("us-east-1", "eu-west-1", "ap-south-1")
+# Every call that a function makes, with how many of them a run makes about, in a region.
+CALL_SITES: dict[str, dict[str, int]] = {
+    "commands": {
+        "PutItem events": 20, "GetItem events": 8, "Query events": 12, "Query snapshots": 8,
+        "PutItem snapshots": 3, "SendMessage lane": 40, "GetItem responses": 20,
+        "BatchGetItem views": 3, "UpdateItem responses": 3, "GetItem views": 2,
+    },
+    "command_queue": {
+        "PutItem events": 3, "GetItem events": 2, "Query events": 2, "Query snapshots": 2,
+        "PutItem snapshots": 1, "SendMessage lane": 6, "SendMessage commands-dead.fifo": 1,
+        "ChangeMessageVisibility commands.fifo": 1,
+    },
+    "projector": {
+        "BatchGetItem views": 60, "PutItem views": 40, "TransactWriteItems views": 40,
+        "GetItem views": 6, "Query events": 10, "UpdateItem responses": 15,
+        "SendMessage acks": 60, "SendMessage lane": 4,
+    },
+    "responder": {
+        "UpdateItem responses": 60, "GetItem events": 15, "GetItem views": 15, "PutEvents": 12,
+    },
+    "sweeper": {
+        "Query responses": 24, "GetItem responses": 3, "GetItem events": 4,
+        "BatchGetItem views": 3, "UpdateItem responses": 6, "GetItem views": 2, "PutEvents": 2,
+        "SendMessage lane": 2,
+    },
+    "queries": {
+        "GetItem views": 10, "Query events": 5, "Query views": 3, "GetItem events": 4,
+        "GetItem responses": 4,
+    },
+}  # fmt: skip
+_KINDS: tuple[CallFaultKind, ...] = (
+    "crash_before", "crash_after", "lose_request", "lose_answer", "throttle",
+)  # fmt: skip
+_THROTTLED = (
+    "PutItem events", "Query events", "TransactWriteItems views", "BatchGetItem views",
+    "UpdateItem responses", "SendMessage acks", "SendMessage lane", "PutEvents",
+)  # fmt: skip
+_BUSY_MS = 40_000.0
+
+
+def plan_of(seed: int, regions: Sequence[str] = REGIONS) -> Plan:
+    """Return the plan of a seed, always the same one."""
+    chances = Chances(seed)
+    chance = chances.of("faults")
+    return Plan(
+        seed=seed,
+        ops=Workload(chances.of("workload"), regions).make(),
+        call_faults=tuple(_call_fault(chance, regions) for _ in range(chance.randint(6, 16))),
+        outages=tuple(_outage(chance, regions) for _ in range(chance.randint(1, 5))),
+        skews_ms={region: _skew_ms(chance) for region in regions},
+        climate=_climate(chances.of("climate")),
+    )
+
+
+def _call_fault(chance: random.Random, regions: Sequence[str]) -> CallFault:
+    function = chance.choice(list(CALL_SITES))
+    site = chance.choice(list(CALL_SITES[function]))
+    usual = CALL_SITES[function][site]
+    return CallFault(
+        kind=chance.choice(_KINDS),
+        region=chance.choice(regions),
+        function=function,
+        site=site,
+        # Mostly early, so that it comes to pass in most runs.
+        nth=int(usual * chance.random() ** 2),
+        # Twice in a row beats the SDK's own second try.
+        times=chance.choice((1, 1, 2, 2, 4)),
+    )
+
+
+def _outage(chance: random.Random, regions: Sequence[str]) -> Outage:
+    kind = chance.choice(("cut", "cut", "cut", "slow", "kill", "throttle", "refuse_entries"))
+    a, b = chance.sample(list(regions), 2)
+    at_ms = chance.uniform(200, _BUSY_MS)
+    for_ms = chance.choice((300.0, 3_000.0, 15_000.0, 60_000.0, 400_000.0)) * chance.uniform(0.5, 1)
+    match kind:
+        case "cut":
+            b = chance.choice((b, b, ""))
+            return Outage(kind="cut", at_ms=at_ms, for_ms=for_ms, a=a, b=b)
+        case "slow":
+            ms = chance.choice((400.0, 1_500.0, 2_900.0))
+            return Outage(kind="slow", at_ms=at_ms, for_ms=for_ms, a=a, b=b, ms=ms)
+        case "throttle":
+            site = chance.choice(_THROTTLED)
+            return Outage(kind="throttle", at_ms=at_ms, for_ms=for_ms, a=a, site=site)
+        case _:
+            return Outage(kind=kind, at_ms=at_ms, for_ms=for_ms, a=a)
+
+
+def _skew_ms(chance: random.Random) -> float:
+    return chance.choice((0.0, chance.uniform(-50, 50), chance.uniform(-120_000, 120_000)))
+
+
+def _climate(chance: random.Random) -> Climate:
+    return Climate(
+        message_repeats=chance.choice((0.0, 0.05, 0.3)),
+        message_delays=chance.choice((0.0, 0.05, 0.3)),
+        stream_repeats=chance.choice((0.0, 0.05, 0.2)),
+        stream_reorders=chance.choice((0.0, 0.2, 0.6)),
+        stream_delay_ms=chance.choice((50.0, 250.0, 2_000.0)),
+        eventual_lags=chance.choice((0.0, 0.2, 0.8)),
+        slow_calls=chance.choice((0.0, 0.02, 0.1)),
+        cold_starts=chance.choice((0.02, 0.1, 0.4)),
+    )

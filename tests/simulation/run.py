@@ -1,0 +1,122 @@
+"""One run: a plan is played to its end, everything calms down, and a history is left.
+
+The same plan gives the same history in every process, byte for byte.
+"""
+
+import functools
+import logging
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from tests.simulation import outages
+from tests.simulation.deployment import QUEUES, SECRET, settings_of
+from tests.simulation.functions import SANDBOXES, TIMEOUTS_S, Sandbox
+from tests.simulation.history import Final, History, KeptMessage, Terms
+from tests.simulation.plan import Plan
+from tests.simulation.planning import REGIONS
+from tests.simulation.regional_tables import LAG_MS
+from tests.simulation.world import World
+
+_MINUTE_MS = 60_000.0
+# An overdue answer is looked for at least once an hour: a few of them is ample.
+_MOST_QUIET_MS = 12 * 3_600_000.0
+_MOST_STEPS = 400_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run:
+    """What came of a plan. `surprises` are errors that no function may raise."""
+
+    plan: Plan
+    history: History
+    situations: Counter[str]
+    surprises: tuple[str, ...]
+    commands: int
+    virtual_ms: float
+
+
+@functools.cache
+def sandboxes() -> tuple[Sandbox, ...]:
+    """Return the sandboxes that all worlds of this process use, one after the other."""
+    return tuple(
+        Sandbox(settings_of(function, region, REGIONS))
+        for region in REGIONS
+        for function in TIMEOUTS_S
+        for _ in range(1 if function == "sweeper" else SANDBOXES)
+    )
+
+
+def play(plan: Plan) -> Run:
+    """Play a plan to its end."""
+    with _silence():
+        world = World(plan, sandboxes())
+        try:
+            _play(world)
+            return Run(
+                plan=plan,
+                history=world.observer.recorder.finish(_terms(plan), _final(world)),
+                situations=world.observer.situations,
+                surprises=tuple(world.surprises),
+                commands=sum(op.kind in {"command", "queue"} for op in plan.ops),
+                virtual_ms=world.time.now_ms,
+            )
+        finally:
+            world.time.close()
+
+
+def _play(world: World) -> None:
+    plan = world.plan
+    for op in plan.ops:
+        world.time.at(op.at_ms, functools.partial(world.begin, op))
+    for outage in plan.outages:
+        outages.schedule(world, outage)
+    last_ms = max(
+        [op.at_ms for op in plan.ops] + [one.at_ms + one.for_ms for one in plan.outages],
+        default=0.0,
+    )
+    world.time.run(until_ms=last_ms + _MINUTE_MS, most_steps=_MOST_STEPS)
+    world.calm_down()
+    until_ms = world.time.now_ms + _MOST_QUIET_MS
+    while world.time.now_ms < until_ms and world.under_way():
+        if not world.time.run(until_ms=world.time.now_ms + _MINUTE_MS, most_steps=_MOST_STEPS):
+            return
+    # Whatever a frozen process or a second delivery still had to do.
+    world.time.run(until_ms=world.time.now_ms + 10 * _MINUTE_MS, most_steps=_MOST_STEPS)
+
+
+def _terms(plan: Plan) -> Terms:
+    return Terms(secret=SECRET, regions=REGIONS, eventual_lag_ms=LAG_MS, seed=plan.seed)
+
+
+def _final(world: World) -> Final:
+    def of(table: str) -> dict[str, tuple[dict[str, object], ...]]:
+        return {region: one.engine.items(table) for region, one in world.tables.items()}
+
+    dead = [
+        KeptMessage(region=region, place=terms.name, body=one.body, attributes=one.attributes)
+        for region in world.regions
+        for terms in QUEUES
+        if not terms.function
+        for one in world.queue(region, terms.name).messages.values()
+    ]
+    return Final(
+        log=world.journal.items("antiphon-events"),
+        views=of("antiphon-views"),
+        responses=of("antiphon-responses"),
+        letters=of("antiphon-letters"),
+        kept=(*dead, *world.kept),
+        unfinished=tuple(world.under_way()),
+    )
+
+
+@contextmanager
+def _silence() -> Iterator[None]:
+    """Have nobody log: what a function would say of a fault is not news here."""
+    before = logging.root.manager.disable
+    logging.disable(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        logging.disable(before)
