@@ -202,6 +202,8 @@ def _commands(run: SoundRun) -> None:
     activated = run.post(US, command("ActivateSubscriber", 1, **ACTIVATE))
     run.get(EU, f"/subscribers/{IMSI}", activated["consistency_token"], wait_ms="0")
     run.get(EU, f"/subscribers/{IMSI}")
+    stale = {"wait_ms": "0", "on_timeout": "stale"}
+    run.get(EU, f"/subscribers/{IMSI}", activated["consistency_token"], **stale)
     run.get(EU, f"/subscribers/{IMSI}", consistency="strong")
     run.get(EU, f"/commands/{activated['commit']}")
     run.post(EU, command("ActivateSubscriber", 1, **ACTIVATE))

@@ -1,14 +1,28 @@
 """The judge of runs finds nothing in a sound one, and what it must in an altered one."""
 
 import ast
+import json
 from pathlib import Path
+from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from tests.simulation.altered import (
+    in_log,
+    leaves,
+    moved,
+    records,
+    with_another,
+    with_items,
+    with_record,
+)
+from tests.simulation.checker.explain import explain
 from tests.simulation.checker.findings import INVARIANTS
 from tests.simulation.checker.verdict import check
-from tests.simulation.history import History
-from tests.simulation.sound import sound_history
+from tests.simulation.history import Appended, Applied, BodyStored, History, Published, Returned
+from tests.simulation.sound import REGIONS, sound_history
 
 FOLDER = Path(__file__).parent
 
@@ -42,3 +56,78 @@ def test_the_judge_knows_nothing_of_the_code_that_it_judges():
                 }  # fmt: skip
                 inside = name in allowed or name.startswith("tests.simulation.checker")
                 assert inside or not ours, f"{module.name} imports {name}"
+
+
+# What a run may tell in other words or at other times, and nobody is misled.
+UNHEEDED = {
+    "reply": {
+        "acknowledgements", "detail", "errors", "MessageId", "next", "origin_reachable", "title",
+        "type",
+    },
+    "published": set(),
+    "log": set(),
+    "views": set(),
+    "responses": {"body_at", "expires", "published"},
+}  # fmt: skip
+Place = tuple[str, int, tuple[str | int, ...]]
+
+
+@pytest.fixture(scope="module")
+def places(sound: History) -> list[Place]:
+    """Every value of the replies, the answers, the log, and a region's tables at the end."""
+    data = {
+        "reply": [json.loads(record.body) for record in records(sound, Returned)],
+        "published": [json.loads(record.body) for record in records(sound, Published)],
+        "log": [record.item for record in records(sound, Appended)],
+        "views": sound.final.views[REGIONS[0]],
+        "responses": sound.final.responses[REGIONS[0]],
+    }
+    return [
+        (where, number, path)
+        for where, values in data.items()
+        for number, value in enumerate(values)
+        for path, _ in leaves(value)
+        if path[0] not in UNHEEDED[where]
+    ]
+
+
+def altered_at(history: History, place: Place) -> History:
+    where, number, path = place
+    if where in ("reply", "published"):
+        record = records(history, Returned if where == "reply" else Published)[number]
+        body = json.loads(record.body)
+        return with_record(history, record, body=json.dumps(with_another(body, path)))
+    if where == "log":
+        return in_log(history, number, lambda item: item.update(with_another(item, path)))
+
+    def alter(items: list[Any]) -> None:
+        items[number] = with_another(items[number], path)
+
+    return with_items(history, where, REGIONS[0], alter)
+
+
+@given(data=st.data())
+def test_no_value_of_a_run_can_be_altered_unseen(
+    sound: History, places: list[Place], data: st.DataObject
+):
+    place = data.draw(st.sampled_from(places))
+
+    assert not check(altered_at(sound, place)).clean
+
+
+def test_a_violation_is_explained_by_the_records_of_its_aggregate(sound: History):
+    move = records(sound, Applied, region="ap-south-1")[0]
+    altered = moved(sound, move, after=records(sound, BodyStored)[0].step)
+    violation = next(
+        v for v in check(altered).violations if v.invariant == "event-b-after-all-applied"
+    )
+
+    told = explain(violation, altered)
+
+    heading, *rows = told.splitlines()
+    assert heading == violation.line
+    assert [row for row in rows if row.startswith(">")] == [
+        row for row in rows if f"stored the answer of {violation.about}" in row
+    ]
+    assert any("op-1 sent command" in row and "ActivateSubscriber" in row for row in rows)
+    assert not any("gnb-ber-0001" in row for row in rows)

@@ -33,12 +33,22 @@ def check(index: Index, found: Findings) -> None:
     for commit_id, records in bodies.items():
         _one_body(index, commit_id, records, found)
     _told_answers(index, bodies, found)
-    published = {r.step for r in index.published}
+    published = {
+        commit_id: [r for r in records if isinstance(r, Published)]
+        for commit_id, records in bodies.items()
+    }
+    poisoned = index.history.terms.poisoned
     for commit in index.commits.values():
-        answered = any(record.step in published for record in bodies.get(commit.id, ()))
+        # What no projector can apply is answered once it is repaired, not before.
+        answered = bool(published.get(commit.id)) or commit.aggregate in poisoned
         text = f"no answer of this {commit.outcome} command was ever published"
         found.expect("answered-finally", answered, text, about=commit.id)
-    _closed(index, found)
+    for region, items in index.history.final.responses.items():
+        if region not in index.history.terms.lost:
+            for item in items:
+                if item["c"]["S"].rpartition(".")[0] not in poisoned:
+                    _closed(index, region, item, found)
+    _kept(index, published, found)
 
 
 def _built(index: Index, record: BodyStored | Published, commit_id: str, found: Findings) -> None:
@@ -176,27 +186,64 @@ def _told_answers(
         found.expect("one-answer-one-body", same, text, about=about, steps=steps)
 
 
-def _closed(index: Index, found: Findings) -> None:
-    final = index.history.final.responses
-    for region, items in final.items():
-        if region in index.history.terms.lost:
-            continue
-        for item in items:
-            about = item["c"]["S"]
-            lacks = [name for name in ("body", "published") if name not in item]
-            over = "pending" in item or "due" in item
-            text = f"in {region} it has no {' and no '.join(lacks)}" if lacks else "it is pending"
-            found.expect("responses-closed", not lacks and not over, text, about=about)
-            text = f"in {region} it may expire, and is not published"
-            early = "expires" in item and "published" not in item
-            found.expect("responses-closed", not early, text, about=about)
-            _stored_at_the_end(index, item, found)
+def _closed(index: Index, region: str, item: Item, found: Findings) -> None:
+    """A response item at the end: of a commit here, published, its answer told as it has it."""
+    about = item["c"]["S"]
+    commit = index.commits.get(about)
+    wrong = [f"it has no {name}" for name in ("body", "published") if name not in item]
+    wrong += [f"it has still {name}" for name in ("pending", "due") if name in item]
+    if "expires" in item:
+        kept_s = int(item["expires"]["N"]) - int(item.get("published", {"N": 0})["N"]) // 1000
+        if "published" not in item or kept_s < _KEPT_S:
+            wrong.append("it may expire too soon")
+    if commit is None or (
+        commit.origin != region and commit.origin not in index.history.terms.lost
+    ):
+        wrong.append("it is of no commit that came in here")
+    text = f"in {region}: {', '.join(wrong)}"
+    found.expect("responses-closed", not wrong, text, about=about)
+    if "body" not in item:
+        return
+    stored = [record for record in index.stored.get(about, ()) if record.region == region]
+    same = any(record.body == item["body"]["S"] for record in stored)
+    text = "at the end it has another body than was stored"
+    found.expect("one-answer-one-body", same, text, about=about)
+    heard = {
+        name.removeprefix("ack#"): iso(int(value["N"]))
+        for name, value in item.items()
+        if name.startswith("ack#")
+    }
+    body = index.body(item["body"]["S"])
+    told = all(heard.get(name) == at for name, at in body["regions"].items())
+    text = f"its answer tells other times of the regions than {heard}"
+    found.expect("event-b-tells-its-commit", told, text, about=about)
 
 
-def _stored_at_the_end(index: Index, item: Item, found: Findings) -> None:
-    commit_id = item["c"]["S"]
-    stored = index.stored.get(commit_id)
-    if stored and "body" in item:
-        same = any(record.body == item["body"]["S"] for record in stored)
-        text = "at the end it has another body than was stored"
-        found.expect("one-answer-one-body", same, text, about=commit_id)
+# Streams and queues redeliver for a day: an answer forgotten sooner might be made again.
+_KEPT_S = 2 * 86_400
+
+
+def _kept(index: Index, published: dict[str, list[Published]], found: Findings) -> None:
+    """An answer that was just published is still there; and it was stored before."""
+    terms, records = index.history.terms, index.history.records
+    end_ms = records[-1].at_ms if records else 0.0
+    there = {
+        (region, item["c"]["S"])
+        for region, items in index.history.final.responses.items()
+        for item in items
+    }
+    for commit_id, answers in published.items():
+        for record in answers:
+            if record.region in terms.lost or record.at_ms < end_ms - _KEPT_S * 1000:
+                continue
+            text = f"its response item in {record.region} is gone"
+            kept = (record.region, commit_id) in there
+            found.expect("responses-closed", kept, text, about=commit_id, steps=(record.step,))
+        for record in answers:
+            before = any(
+                one.step < record.step and one.body == record.body
+                for one in index.stored.get(commit_id, ())
+            )
+            text = "what was published was not stored before"
+            steps = (record.step,)
+            found.expect("one-answer-one-body", before, text, about=commit_id, steps=steps)

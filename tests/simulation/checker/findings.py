@@ -26,7 +26,7 @@ INVARIANTS: Final = {
     "refused-leaves-nothing": "a command that was not recorded, says the reply, is not in the log",
     "refusal-justified": "no valid request is refused without its reason",
     "queued-command-kept": "a command that a queue took is decided, or kept whole as dead",
-    "every-call-ends": "every call ends, and none with an error that nobody planned",
+    "every-call-ends": "every call ends with an answer or a problem as they are documented",
     # What readers are shown.
     "read-shows-the-log": "every document shown is the fold of the log at its sequence",
     "token-read-not-older": "a read with a token is never from before it, and never 404 for it",
@@ -50,6 +50,7 @@ INVARIANTS: Final = {
     "view-moves-over-the-log": "a view moves forward only, from where it is to the end of a commit",
     "views-equal-fold": "at the end every view of every region is the fold of the log",
     "letters-lose-nothing": "what was set aside is whole, and its aggregate is not forgotten",
+    "readable": "everything that is stored and told has the form that the documents give it",
     "came-to-rest": "once faults have ended nothing moves any more",
 }
 

@@ -24,6 +24,7 @@ from tests.simulation.history import (
     Invoked,
     Lost,
     Published,
+    Record,
     Returned,
 )
 
@@ -79,7 +80,8 @@ class Call(Operation):
     @property
     def recorded(self) -> bool:
         """Whether the reply says that the command is in the log."""
-        return self.sent.kind == "command" and self.status in (200, 202, 409) and not self.code
+        told = isinstance(self.reply, dict) and "commit" in self.reply
+        return self.sent.kind == "command" and told
 
     @property
     def not_recorded(self) -> bool:
@@ -178,22 +180,30 @@ def index_of(history: History) -> Index:
             case Invoked():
                 operations[record.op] = _operation(index, record)
             case Returned() | Lost():
+                if record.op not in operations:
+                    raise ValueError(f"{record.op} came to an end, but was never sent")
                 _end(index, operations[record.op], record)
-            case Appended():
-                index.appended.append(record)
-            case Applied():
-                index.applied.append(record)
-                place = (record.region, record.key)
-                index.heads.setdefault(place, Timeline(0)).add(record, record.after)
-            case BodyStored():
-                index.stored[record.commit].append(record)
-            case Published():
-                index.published.append(record)
+            case _:
+                _take_change(index, record)
     _take_log(index)
     for letters in history.final.letters.values():
         for letter in letters:
             index.letter_texts.update(value["S"] for value in letter.values() if "S" in value)
     return index
+
+
+def _take_change(index: Index, record: Record) -> None:
+    match record:
+        case Appended():
+            index.appended.append(record)
+        case Applied():
+            index.applied.append(record)
+            place = (record.region, record.key)
+            index.heads.setdefault(place, Timeline(0)).add(record, record.after)
+        case BodyStored():
+            index.stored[record.commit].append(record)
+        case Published():
+            index.published.append(record)
 
 
 def _take_log(index: Index) -> None:

@@ -133,6 +133,8 @@ def read_commit(item: Item) -> Logged:
     try:
         if missing := _NEEDED - item.keys():
             raise ValueError(f"it lacks {', '.join(sorted(missing))}")
+        if item["f"]["N"] != "1":
+            raise ValueError(f"it has the format {item['f']['N']}")
         command = item["m"]["M"]
         return Logged(
             aggregate=item["a"]["S"],

@@ -24,6 +24,8 @@ def check(index: Index, found: Findings) -> None:
     for reading in index.readings:
         if reading.what in looks and reading.status in (200, 404):
             wrong = looks[reading.what](index, reading)
+            if reading.status == 200 and reading.reply["region"] != reading.sent.region:
+                wrong.append(f"it names the region {reading.reply['region']}")
             text = "; ".join(wrong)
             about, steps = reading.sent.op, reading.steps
             found.expect(names[reading.what], not wrong, text, about=about, steps=steps)
@@ -160,7 +162,6 @@ def _command(index: Index, reading: Reading) -> list[str]:
         "sequence": commit.sequence,
         "consistency_token": token_of(index, commit),
         "origin": commit.origin,
-        "region": reading.sent.region,
         "recorded_at": iso(commit.recorded_at_ms),
     }
     return [f"its {n} is {reply.get(n)}, not {v}" for n, v in wanted.items() if reply.get(n) != v]

@@ -3,12 +3,23 @@
 from tests.simulation.checker.findings import Findings
 from tests.simulation.checker.index import NEVER, Call, Index, Operation, Reading
 from tests.simulation.checker.log import Chain, Logged
-from tests.simulation.checker.log_rules import named_by
+from tests.simulation.checker.log_rules import named_by, senders
 
 _STATUSES = {"accepted": (202, 200), "unchanged": (200,), "rejected": (409,)}
 _SAME = ("commit", "aggregate_id", "sequence", "consistency_token", "reason", "message")
-# 0: the answer was lost. 503 is what a region says that cannot reach what it needs.
-_PLANNED = frozenset((0, 503, *range(200, 500)))
+_PROBLEMS = {
+    "malformed": 400,
+    "not_found": 404,
+    "conflict": 409,
+    "dependency_not_reached": 409,
+    "superseded": 409,
+    "too_large": 413,
+    "invalid": 422,
+    "invalid_token": 422,
+    "key_reused": 422,
+    "not_caught_up": 503,
+    "unavailable": 503,
+}
 _NEVER_OF_A_VALID_ONE = frozenset({"malformed", "too_large", "invalid", "invalid_token"})
 
 
@@ -34,7 +45,12 @@ def check(index: Index, found: Findings) -> None:
 
 
 def _ends(operation: Operation, found: Findings) -> None:
-    planned = operation.ended is not None and operation.status in _PLANNED
+    planned = operation.ended is not None
+    if operation.code:
+        promised = _PROBLEMS.get(operation.code)
+        planned = promised == operation.status == operation.reply.get("status")
+    elif operation.status:
+        planned = operation.status in (200, 202, 409) and isinstance(operation.reply, dict)
     text = f"it got {operation.status}" if operation.ended else "it never came to an end"
     about, steps = operation.sent.op, operation.steps
     found.expect("every-call-ends", planned, text, about=about, steps=steps)
@@ -61,7 +77,7 @@ def _truly(index: Index, call: Call, found: Findings) -> None:
             ("sequence", reply["sequence"], commit.sequence),
             ("region", reply["region"], call.sent.region),
             ("consistency_token", reply["consistency_token"], token_of(index, commit)),
-            ("reason", reply.get("reason", ""), _reason(commit)),
+            ("reason", [reply.get("reason"), reply.get("message")], _refusal(commit)),
             ("time", (commit.appended or 0) < call.end, True),
         )
         if told != true
@@ -75,8 +91,9 @@ def token_of(index: Index, commit: Logged) -> str:
     return index.names.consistency_token(commit.aggregate, commit.position, commit.last)
 
 
-def _reason(commit: Logged) -> str:
-    return commit.reason if commit.outcome == "rejected" else ""
+def _refusal(commit: Logged) -> list[str | None]:
+    told = commit.events[0][2] if commit.outcome == "rejected" else {}
+    return [told.get("reason"), told.get("message")]
 
 
 def _same_results(index: Index, found: Findings) -> None:
@@ -100,6 +117,18 @@ def _same_results(index: Index, found: Findings) -> None:
             own = all(call.sent.step < commit.appended < call.end for call in calls)
             text = "a reply says that it was the first, but did not append it"
             found.expect("fresh-once", own, text, about=commit_id, steps=steps)
+    _duplicates_of_something(index, found)
+
+
+def _duplicates_of_something(index: Index, found: Findings) -> None:
+    """Whoever was alone in sending a command where it was decided is told so."""
+    for commit in index.commits.values():
+        calls = list(senders(index, commit))
+        if len(calls) == 1 and calls[0].recorded:
+            text = "it was no duplicate, and was told to be one"
+            holds = calls[0].reply["duplicate"] is False
+            about, steps = calls[0].sent.op, calls[0].steps
+            found.expect("fresh-once", holds, text, about=about, steps=steps)
 
 
 def _nothing_left(index: Index, call: Call, commit: Logged | None, found: Findings) -> None:

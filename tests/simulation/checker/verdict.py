@@ -33,5 +33,11 @@ def check(history: History) -> Verdict:
     """Hold a history against every invariant."""
     index, found = index_of(history), Findings()
     for rules in (log_rules, results, reads, other_reads, answers, views, letters):
-        rules.check(index, found)
+        try:
+            rules.check(index, found)
+        except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+            # Whatever cannot be read as documented ends the look of these rules, not the verdict.
+            text = f"{rules.__name__.rpartition('.')[2]}: {type(error).__name__}: {error}"
+            found.blame("readable", text)
+        found.looked["readable"] += 1
     return Verdict(tuple(found.violations), found.looked)

@@ -1,0 +1,51 @@
+"""Broken runs: each alters the sound one in one thing, for one invariant to refuse.
+
+`breaks` notes them; `test_invariants` tries them all.
+"""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from tests.simulation.altered import records
+from tests.simulation.history import History, Invoked, Returned
+from tests.simulation.sound import ELEMENT, IMSI
+
+SUBSCRIBER, NETWORK_ELEMENT = f"/subscribers/{IMSI}", f"/network-elements/{ELEMENT}"
+Alter = Callable[[History], History]
+
+
+@dataclass(frozen=True)
+class Case:
+    """A way to alter the sound run, and the invariant that must refuse what comes of it."""
+
+    invariant: str
+    alter: Alter
+
+    @property
+    def id(self) -> str:
+        return f"{self.invariant}: {self.alter.__name__}"
+
+
+CASES: list[Case] = []
+
+
+def breaks(invariant: str) -> Callable[[Alter], Alter]:
+    """Say that the altered run must be refused by this invariant."""
+
+    def note(alter: Alter) -> Alter:
+        CASES.append(Case(invariant, alter))
+        return alter
+
+    return note
+
+
+def replies(history: History) -> list[Returned]:
+    """Return the answers to commands, in order."""
+    ops = {sent.op for sent in records(history, Invoked, kind="command")}
+    return [answer for answer in records(history, Returned) if answer.op in ops]
+
+
+def problem(status: int, code: str) -> str:
+    """Return the body of a problem."""
+    return json.dumps({"status": status, "code": code})
