@@ -49,7 +49,7 @@ def _ends(operation: Operation, found: Findings) -> None:
     if operation.code:
         promised = _PROBLEMS.get(operation.code)
         planned = promised == operation.status == operation.reply.get("status")
-    elif operation.status:
+    elif operation.status and operation.sent.kind != "queue":
         planned = operation.status in (200, 202, 409) and isinstance(operation.reply, dict)
     text = f"it got {operation.status}" if operation.ended else "it never came to an end"
     about, steps = operation.sent.op, operation.steps
