@@ -59,7 +59,10 @@ def _built(index: Index, record: BodyStored | Published, commit_id: str, found: 
         text = "there is an answer to what is not in the log"
         found.blame("event-b-tells-its-commit", text, about=commit_id, steps=steps)
         return
-    wrong = _untrue(index, commit, body)
+    # The published body is the stored one as a rule: what it says is looked at once.
+    known = index.untrue.get((commit_id, record.body))
+    wrong = list(_untrue(index, commit, body) if known is None else known)
+    index.untrue[commit_id, record.body] = tuple(wrong)
     if isinstance(record, Published) and record.detail_type != DETAIL_TYPES[commit.outcome]:
         wrong.append("detail-type")
     if (commit.appended or 0) > record.step:

@@ -5,7 +5,6 @@ needs no change once it is right; that it is right, the histories of a sound sys
 """
 
 import base64
-import hashlib
 import hmac
 from typing import Any
 
@@ -65,7 +64,7 @@ class Identifiers:
         for part in parts:
             raw = part.encode() if isinstance(part, str) else part
             whole += len(raw).to_bytes(4, "big") + raw
-        return hmac.new(self._keys[purpose], whole, hashlib.sha256).digest()
+        return hmac.digest(self._keys[purpose], whole, "sha256")
 
 
 def canonical(value: Any) -> bytes:

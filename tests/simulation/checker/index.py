@@ -128,6 +128,7 @@ class Index:
     stored: dict[str, list[BodyStored]] = field(default_factory=lambda: defaultdict(list))
     published: list[Published] = field(default_factory=list)
     letter_texts: set[str] = field(default_factory=set)
+    untrue: dict[tuple[str, str], tuple[str, ...]] = field(default_factory=dict)
     _read: dict[str, Any] = field(default_factory=dict)
 
     def body(self, text: str) -> Any:

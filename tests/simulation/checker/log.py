@@ -5,6 +5,7 @@ be after each. What cannot be folded ends the chain's states: nobody can say wha
 """
 
 import base64
+import functools
 from bisect import bisect_right
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -42,6 +43,7 @@ class Logged:
     traceparent: str | None
     appended: int | None = None
     appended_at_ms: float = 0.0
+    _row: dict[str, Any] | None = None
 
     @property
     def id(self) -> str:
@@ -74,8 +76,10 @@ class Logged:
         ]
 
     def row(self) -> dict[str, Any]:
-        """Return the row of the timeline that shows this commit."""
-        row = {
+        """Return the row of the timeline that shows this commit; not to be changed."""
+        if self._row is not None:
+            return self._row
+        row: dict[str, Any] = {
             "sequence": self.sequence,
             "commit": self.id,
             "outcome": self.outcome,
@@ -86,7 +90,10 @@ class Logged:
             "occurred_at": self.occurred_at,
             "correlation_id": self.correlation_id,
         }
-        return row | ({"reason": self.reason} if self.outcome == "rejected" else {})
+        if self.outcome == "rejected":
+            row["reason"] = self.reason
+        self._row = row
+        return row
 
     @property
     def reason(self) -> str:
@@ -117,6 +124,7 @@ class Chain:
         return self.commits[-1].last if self.commits else 0
 
 
+@functools.lru_cache(maxsize=4096)
 def iso(at_ms: int) -> str:
     """Return ms since 1970 as the system writes times."""
     at = datetime.fromtimestamp(at_ms / 1000, tz=UTC)
