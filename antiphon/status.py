@@ -81,7 +81,7 @@ def look_at(connection: Connection, region: str, *, now_ms: int) -> RegionStatus
         health=_health(connection, region),
         pending=pending,
         oldest_pending_ms=None if oldest_due_ms is None else now_ms - oldest_due_ms,
-        dead_letters=_dead_letters(connection, region) | _set_aside(connection, region),
+        dead_letters=_dead_letters(connection, region) | _letters(connection, region),
     )
 
 
@@ -107,9 +107,9 @@ def _dead_letters(connection: Connection, region: str) -> dict[str, int]:
     return counts
 
 
-def _set_aside(connection: Connection, region: str) -> dict[str, int]:
-    """Count the aggregates that the region's projector has set aside."""
-    letters = LetterStore(connection.dynamodb(region), table=LETTERS).all()
+def _letters(connection: Connection, region: str) -> dict[str, int]:
+    """Count the region's letters that somebody has still to deal with."""
+    letters = LetterStore(connection.dynamodb(region), table=LETTERS).waiting()
     return {LETTERS: sum(1 for _ in letters)}
 
 

@@ -7,7 +7,7 @@ A wrong table, a missing permission or a bug is not: it stays what it is and ala
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from botocore.exceptions import ClientError, HTTPClientError
+from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
 from botocore.exceptions import ConnectionError as BotoConnectionError
 
 from eventstore.errors import StoreUnavailable
@@ -54,6 +54,16 @@ def _reasons(error: ClientError) -> set[str]:
 def error_code(error: ClientError) -> str:
     """Return AWS's name of the error, such as ConditionalCheckFailedException."""
     return str(error.response.get("Error", {}).get("Code", ""))
+
+
+def may_pass(error: Exception) -> bool:
+    """Say whether trying again may help: it does not for what is wrong with the data.
+
+    A missing permission or table is wrong with the installation: work waits until it is there.
+    """
+    if isinstance(error, ClientError):
+        return error_code(error) != "ValidationException"
+    return isinstance(error, StoreUnavailable | BotoCoreError)
 
 
 @contextmanager

@@ -15,6 +15,7 @@ import orjson
 _HASH_BYTES = 16
 _ID_CHARACTERS = 26
 SECRET_MIN_BYTES = 16
+_PURPOSES = ("aggregate", "token", "content", "answer", "index", "mac", "cursor", "letter")
 
 
 def canonical_json(value: Any) -> bytes:
@@ -31,7 +32,7 @@ class Keys:
             raise ValueError(f"the secret has {len(secret)} bytes; it needs {SECRET_MIN_BYTES}")
         self._purpose_keys = {
             purpose: hmac.digest(secret, b"antiphon:" + purpose.encode(), "sha256")
-            for purpose in ("aggregate", "token", "content", "answer", "index", "mac", "cursor")
+            for purpose in _PURPOSES
         }
 
     def _digest(self, purpose: str, *parts: bytes) -> bytes:
@@ -74,6 +75,11 @@ class Keys:
         """Return the list key of a personal value, such as ("msisdn", "+49...")."""
         digest = self._digest("index", kind.encode(), value.encode())
         return f"{kind}#{base64.b32encode(digest).decode().lower()[:_ID_CHARACTERS]}"
+
+    def letter_key(self, *parts: str) -> str:
+        """Return what names a dead letter by its content, the same whenever that fails again."""
+        digest = self._digest("letter", *(part.encode() for part in parts))
+        return base64.b32encode(digest).decode().lower()[:_ID_CHARACTERS]
 
     def seal(self, payload: bytes, *, purpose: str = "mac") -> str:
         """Return `payload` with its MAC, as URL-safe text.

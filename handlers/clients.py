@@ -15,6 +15,7 @@ from handlers.settings import EdgeBounds
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
     from mypy_boto3_events import EventBridgeClient
+    from mypy_boto3_s3 import S3Client
     from mypy_boto3_sqs import SQSClient
 
 
@@ -37,6 +38,10 @@ class Clients:
 
     def events(self, region: str) -> "EventBridgeClient":
         client: EventBridgeClient = self._client("events", region)
+        return client
+
+    def s3(self, region: str) -> "S3Client":
+        client: S3Client = self._client("s3", region)
         return client
 
     def _client(self, service: str, region: str) -> Any:

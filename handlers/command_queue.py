@@ -10,7 +10,9 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from aws_lambda_powertools import Logger
+from botocore.exceptions import ClientError
 
+from eventstore.aws_errors import error_code
 from eventstore.errors import (
     EventStoreError,
     ExpectationNotMet,
@@ -108,6 +110,10 @@ def _bury(deps: Dependencies, record: Mapping[str, Any], error: Exception) -> bo
             },
         )
     except EventStoreError:
+        return False
+    except ClientError as refused:
+        # Too large with its reason beside it: it comes again until the queue moves it by itself.
+        logger.error("cannot be buried", message_id=record["messageId"], code=error_code(refused))
         return False
     return True
 

@@ -1,18 +1,26 @@
 """Everything that a function needs, built from its settings, each part when first asked for."""
 
+from collections.abc import Mapping
+from contextlib import suppress
 from functools import cached_property
 
+from botocore.exceptions import ClientError
+
+from eventstore.aws_errors import may_pass
 from eventstore.decisions import EventStore
+from eventstore.errors import StoreUnavailable
 from eventstore.identity import Keys
 from eventstore.log import DynamoDBLog
 from eventstore.snapshots import Snapshots
 from handlers.bus import Bus
 from handlers.catalog import BUILT_IN
 from handlers.clients import Clients
+from handlers.discards import Discards
 from handlers.edge import Edge, real_edge
 from handlers.extension import catalog_of, load_extension
 from handlers.queues import Queues
 from handlers.settings import Settings
+from projections.failures import unanswerable
 from projections.letters import LetterStore
 from projections.projector import Projector
 from projections.proof import Prover
@@ -82,7 +90,7 @@ class Dependencies:
             projections=self.projections,
             views=self.views_of(region),
             responses=self.responses_of(region),
-            letters=LetterStore(self._clients.dynamodb(region), table=self.settings.letters_table),
+            letters=self.letters,
             acknowledge=self.queues.acknowledge,
             redeliver=lambda commits: self.queues.redeliver(region, commits),
             now_ms=self.edge.now_ms,
@@ -123,6 +131,15 @@ class Dependencies:
         )
 
     @cached_property
+    def letters(self) -> LetterStore:
+        client = self._clients.dynamodb(self.settings.region)
+        return LetterStore(client, table=self.settings.letters_table, bounds=self.settings)
+
+    @cached_property
+    def discards(self) -> Discards:
+        return Discards(self._clients.s3(self.settings.region))
+
+    @cached_property
     def reader(self) -> Reader:
         return Reader(
             log=self.log,
@@ -133,6 +150,18 @@ class Dependencies:
             pause=self.edge.clock.pause,
             bounds=self.settings,
         )
+
+    def file_unanswerable(self, errors: Mapping[str, Exception], *, source: str) -> None:
+        """File a letter for each answer that cannot be made, by commit id.
+
+        What fails in passing is none. Where filing fails the answer stays pending all the
+        same, and the next sweep files it.
+        """
+        for commit_id, error in errors.items():
+            if not may_pass(error):
+                with suppress(StoreUnavailable, ClientError):
+                    failure = unanswerable(commit_id, error, source=source)
+                    self.letters.file(failure, at_ms=self.edge.now_ms())
 
     def views_of(self, region: str) -> ViewStore:
         """Return the views of any region: the sweeper reads those of all."""

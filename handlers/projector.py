@@ -14,8 +14,8 @@ from eventstore.commits import from_item
 from eventstore.errors import CorruptLog, described
 from handlers.dependencies import Dependencies
 from projections.acknowledgements import MalformedMessage
+from projections.failures import log_changed, set_aside
 from projections.lane import Delivery, read_lane
-from projections.projector import CommitPlace
 
 logger = Logger(service="projector")
 
@@ -28,6 +28,9 @@ def make_handler(deps: Dependencies) -> Callable[[dict[str, Any], Any], dict[str
         failed: list[str] = []
         for record in event["Records"]:
             name, read = _reader_of(record)
+            if _changes_the_log(record):
+                failed += [] if _keep_what_was_there(deps, record) else [name]
+                continue
             try:
                 arrived[name] = read(record)
             except MalformedMessage as error:
@@ -55,9 +58,28 @@ def make_handler(deps: Dependencies) -> Callable[[dict[str, Any], Any], dict[str
 def _set_aside(deps: Dependencies, record: Mapping[str, Any], error: CorruptLog) -> bool:
     """Set the aggregate of a corrupt commit aside; False if that must be tried again."""
     key = record["dynamodb"]["Keys"]
-    place = CommitPlace(key["a"]["S"], int(key["q"]["N"]))
-    logger.error("commit cannot be read", aggregate_id=place.aggregate_id, reason=str(error))
-    return deps.projector.set_aside(place, error)
+    aggregate_id = key["a"]["S"]
+    logger.error("commit cannot be read", aggregate_id=aggregate_id, reason=str(error))
+    return deps.projector.file(set_aside(aggregate_id, int(key["q"]["N"]), error))
+
+
+def _changes_the_log(record: Mapping[str, Any]) -> bool:
+    return bool(record["eventSource"] != "aws:sqs" and record["eventName"] != "INSERT")
+
+
+def _keep_what_was_there(deps: Dependencies, record: Mapping[str, Any]) -> bool:
+    """Keep what a change of the log destroyed; False if that must be tried again.
+
+    Nothing of ours changes or removes a commit: somebody has tampered with the log.
+    """
+    key = record["dynamodb"]["Keys"]
+    logger.error(
+        "the log was changed",
+        event_name=record["eventName"],
+        position=key["q"]["N"],
+        aggregate_id=key["a"]["S"],
+    )
+    return deps.projector.file(log_changed(record))
 
 
 def _reader_of(
@@ -73,13 +95,7 @@ def _read_message(record: Mapping[str, Any]) -> Delivery:
 
 
 def _read_stream_record(record: Mapping[str, Any]) -> Delivery:
-    if record["eventName"] != "INSERT":
-        # Nothing of ours changes or removes a commit: somebody has tampered with the log.
-        logger.error(
-            "the log was changed",
-            event_name=record["eventName"],
-            position=record["dynamodb"]["Keys"]["q"]["N"],
-            aggregate_id=record["dynamodb"]["Keys"]["a"]["S"],
-        )
-        return Delivery(())
-    return Delivery((from_item(record["dynamodb"]["NewImage"]),))
+    image = record["dynamodb"].get("NewImage")
+    if image is None:
+        raise CorruptLog("a stream record shows no commit")
+    return Delivery((from_item(image),))

@@ -8,6 +8,7 @@ from aws_lambda_powertools import Logger
 from eventstore.errors import described
 from handlers.dependencies import Dependencies
 from projections.acknowledgements import AckMessage, MalformedMessage, read_message
+from projections.failures import RESPONDER
 
 logger = Logger(service="responder")
 
@@ -29,6 +30,7 @@ def make_handler(deps: Dependencies) -> Callable[[dict[str, Any], Any], dict[str
             logger.warning("answers to come again", commits=len(heard.again))
         for commit_id, why in heard.unanswerable.items():
             logger.error("cannot be answered", commit=commit_id, reason=described(why))
+        deps.file_unanswerable(heard.unanswerable, source=RESPONDER)
         failed += [
             message_id
             for message_id, message in messages.items()

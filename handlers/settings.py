@@ -60,6 +60,14 @@ class EdgeBounds(BaseModel):
         int,
         Field(ge=0, le=900, description="Seconds until a queued command that failed comes again"),
     ] = 5
+    replay_again_s: Annotated[
+        int,
+        Field(
+            ge=1,
+            le=3_600,
+            description="Seconds until a dead letter that is being replayed may be sent again",
+        ),
+    ] = 60
     send_threads: Annotated[
         int, Field(ge=1, le=200, description="Threads that send to queues side by side")
     ] = 24
@@ -100,7 +108,9 @@ class Settings(BaseSettings, EdgeBounds, ReadBounds, Bounds):
 
     model_config = SettingsConfigDict(env_prefix="ANTIPHON_", frozen=True, extra="ignore")
 
-    function: Literal["commands", "command_queue", "projector", "responder", "sweeper", "queries"]
+    function: Literal[
+        "commands", "command_queue", "projector", "responder", "sweeper", "queries", "dead_letters"
+    ]
     region: Annotated[str, Field(validation_alias="AWS_REGION", min_length=4)]
     regions: Annotated[tuple[str, ...], NoDecode, Field(min_length=2, max_length=5)]
     mode: Literal["STRONG"]
@@ -115,6 +125,10 @@ class Settings(BaseSettings, EdgeBounds, ReadBounds, Bounds):
     lane_queue: Name
     acks_queue: Name
     dead_commands_queue: Name
+    # Needed where dead letters are replayed only, and named the same in every deployment.
+    commands_queue: Name = "antiphon-commands.fifo"
+    answers_queue: Name = "antiphon-answers"
+    discarded_queue: Name = "antiphon-discarded"
     extensions: Annotated[tuple[str, ...], NoDecode] = ()
 
     @field_validator("regions", "extensions", mode="before")

@@ -7,6 +7,7 @@ from aws_lambda_powertools import Logger
 
 from eventstore.errors import described
 from handlers.dependencies import Dependencies
+from projections.failures import SWEEPER
 
 logger = Logger(service="sweeper")
 
@@ -23,6 +24,7 @@ def make_handler(deps: Dependencies) -> Callable[[dict[str, Any], Any], dict[str
         }
         for commit_id, error in swept.unanswerable.items():
             logger.error("cannot be answered", commit=commit_id, reason=described(error))
+        deps.file_unanswerable(swept.unanswerable, source=SWEEPER)
         if swept.looked_at:
             logger.warning("overdue answers", extra=told)
         return told

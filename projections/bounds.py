@@ -67,6 +67,14 @@ class ReadBounds(BaseModel):
         int,
         Field(ge=5, le=1_000, description="Milliseconds between two looks for a token's commit"),
     ] = 50
+    letter_kept_s: Annotated[
+        int,
+        Field(
+            ge=86_400,
+            le=366 * 86_400,
+            description="Seconds that a dead letter is still listed once it was dealt with",
+        ),
+    ] = 30 * 86_400
 
 
 READ_BOUNDS = ReadBounds()

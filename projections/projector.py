@@ -10,19 +10,20 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import ClientError
 
 from domain.registry import Registry
-from eventstore.aws_errors import error_code
+from eventstore.aws_errors import may_pass
 from eventstore.commits import Commit
-from eventstore.errors import StoreUnavailable, described
+from eventstore.errors import StoreUnavailable
 from eventstore.folding import domain_events
 from eventstore.log import CommitLog
 from projections.acknowledgements import Acknowledger, messages_by_origin
 from projections.bounds import READ_BOUNDS, ReadBounds
+from projections.failures import set_aside_commit
 from projections.gaps import commits_after
 from projections.lane import Delivery
-from projections.letters import LetterStore
+from projections.letters import Filing, LetterStore
 from projections.projection import Change, Document, Projection
 from projections.responses import ResponseStore
 from projections.views import View, ViewStore
@@ -40,14 +41,6 @@ class Failures:
 
     again: dict[str, Exception]
     aside: dict[str, Exception]
-
-
-@dataclass(frozen=True, slots=True)
-class CommitPlace:
-    """Where a commit is that cannot be read."""
-
-    aggregate_id: str
-    position: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,22 +93,17 @@ class Projector:
             try:
                 applied.append(self._apply_aggregate(aggregate_id, in_order, views))
             except Exception as error:  # noqa: BLE001 - whatever stops one aggregate stops it alone
-                if _passes(error) or not self.set_aside(in_order[0], error):
+                if may_pass(error) or not self.file(set_aside_commit(in_order[0], error)):
                     failures.again[aggregate_id] = error
                 else:
                     failures.aside[aggregate_id] = error
         failures.again.update(self._acknowledge(applied, again))
         return failures
 
-    def set_aside(self, commit: Commit | CommitPlace, error: Exception) -> bool:
+    def file(self, failure: Filing) -> bool:
         """File a dead letter, so that the others can go on; False if that could not be done."""
         try:
-            self.letters.file(
-                commit.aggregate_id,
-                position=commit.position,
-                error=described(error),
-                at_ms=self.now_ms(),
-            )
+            self.letters.file(failure, at_ms=self.now_ms())
         except (StoreUnavailable, ClientError):
             return False
         return True
@@ -210,16 +198,6 @@ class Projector:
             except StoreUnavailable as error:
                 return {commit.aggregate_id: error for commit in again}
         return {}
-
-
-def _passes(error: Exception) -> bool:
-    """Say whether delivering again may help: it does not for what is wrong with the data.
-
-    A missing permission or table is wrong with the installation: the stream waits for it.
-    """
-    if isinstance(error, ClientError):
-        return error_code(error) != "ValidationException"
-    return isinstance(error, StoreUnavailable | BotoCoreError)
 
 
 def _one_write(changes: Sequence[Change], bounds: ReadBounds) -> Sequence[Change]:

@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 
-from projections.letters import LetterStore
 from tests.e2e.conftest import REGIONS, Running
 
 US, EU, AP = REGIONS
@@ -151,26 +150,6 @@ def _receive(sqs: Any, mailbox: str, command_id: str) -> dict[str, Any]:
     raise AssertionError(f"no answer to {command_id}")
 
 
-def test_a_message_that_is_no_command_is_kept_whole_in_the_dead_letters(running: Running):
-    sqs = running.aws("sqs", US)
-    commands = sqs.get_queue_url(QueueName="antiphon-commands.fifo")["QueueUrl"]
-    dead = sqs.get_queue_url(QueueName="antiphon-commands-dead.fifo")["QueueUrl"]
-    sqs.send_message(
-        QueueUrl=commands, MessageBody="{", MessageGroupId="g", MessageDeduplicationId="broken"
-    )
-
-    for _ in range(10):
-        told = sqs.receive_message(
-            QueueUrl=dead, WaitTimeSeconds=2, MessageAttributeNames=["All"]
-        ).get("Messages", [])
-        if told:
-            break
-    [message] = told
-    sqs.delete_message(QueueUrl=dead, ReceiptHandle=message["ReceiptHandle"])
-    assert message["Body"] == "{"
-    assert "malformed" in message["MessageAttributes"]["Antiphon-Error"]["StringValue"]
-
-
 @pytest.mark.parametrize(
     ("body", "status", "code"),
     [
@@ -232,16 +211,3 @@ def test_a_feed_is_played_judged_and_verified_and_verify_can_say_no(running: Run
     assert commit["a"]["S"] in told.output
     log.put_item(TableName="antiphon-events", Item=commit)
     assert running.cli("verify").exit_code == 0
-
-
-def test_status_shows_an_aggregate_that_was_set_aside(running: Running):
-    letters = LetterStore(running.aws("dynamodb", EU), table="antiphon-letters")
-    letters.file("sub.example", position=7, error="CorruptLog: an example", at_ms=0)
-    try:
-        shown = running.cli("status")
-    finally:
-        running.aws("dynamodb", EU).delete_item(
-            TableName="antiphon-letters", Key={"a": {"S": "sub.example"}}
-        )
-
-    assert "eu-west-1: 1 in antiphon-letters" in shown.output

@@ -6,19 +6,32 @@ test delivers them, so every order of arrival can be played without any waiting.
 """
 
 import functools
+import io
 import itertools
 import json
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 from eventstore.commits import Commit, to_image
 from eventstore.errors import StoreUnavailable
 from eventstore.log import DynamoDBLog
-from handlers import command_queue, commands, projector, queries, responder, sweeper
+from handlers import (
+    command_queue,
+    commands,
+    dead_letters,
+    projector,
+    queries,
+    responder,
+    sweeper,
+)
 from handlers.dependencies import Dependencies
+from handlers.discards import Discards
 from handlers.settings import Settings
 from projections.lane import lane_messages
+from projections.letters import Letter
 from projections.responder import Answer
 from tests.dynamodb import tables
 
@@ -138,6 +151,19 @@ class HeldBus:
         return frozenset(answer.commit_id for answer in answers)
 
 
+class Bucket:
+    """An S3 client of objects that a test has put."""
+
+    class exceptions:  # noqa: N801 - as boto3 calls it
+        NoSuchKey = KeyError
+
+    def __init__(self, objects: Mapping[tuple[str, str], bytes]) -> None:
+        self._objects = objects
+
+    def get_object(self, *, Bucket: str, Key: str) -> dict[str, Any]:  # noqa: N803 - as boto3's
+        return {"Body": io.BytesIO(self._objects[Bucket, Key])}
+
+
 class Region:
     """One region's handlers, each made when a test first calls it."""
 
@@ -168,6 +194,10 @@ class Region:
     @functools.cached_property
     def _sweeper(self) -> Handler:
         return sweeper.make_handler(self.deps)
+
+    @functools.cached_property
+    def _dead_letters(self) -> Handler:
+        return dead_letters.make_handler(self.deps)
 
     @functools.cached_property
     def _queries(self) -> Handler:
@@ -236,6 +266,37 @@ class Region:
         """Let time pass, for this region alone."""
         for part in (self.deps.projector, self.deps.responder, self.deps.sweeper):
             object.__setattr__(part, "now_ms", _shifted(part.now_ms, ms))
+        edge = self.deps.edge
+        now = edge.clock.now
+        clock = replace(edge.clock, now=lambda: now() + timedelta(milliseconds=ms))
+        self.deps.edge = replace(edge, clock=clock)
+
+    def bury(self, queue: str, body: str, **more: Any) -> list[str]:
+        """Bring a message of a dead-letter queue to the dead letters; return what failed."""
+        record = {
+            "messageId": f"m{next(_numbers)}",
+            "eventSource": "aws:sqs",
+            "eventSourceARN": f"arn:aws:sqs:{self.name}:000000000000:{queue}",
+            "body": body,
+            "attributes": {"SentTimestamp": "1700000000000"},
+            **more,
+        }
+        told = self._dead_letters({"Records": [record]}, None)
+        return [failure["itemIdentifier"] for failure in told["batchItemFailures"]]
+
+    def order(self, order: str, letter: str, **more: str) -> tuple[str, str]:
+        """Have an order on a letter carried out; return its outcome and what was told."""
+        told = self._dead_letters({"order": order, "letter": letter, **more}, None)
+        return told["outcome"], told["detail"]
+
+    def settle_letters(self) -> dict[str, Any]:
+        """Let the schedule of the dead letters come."""
+        settled: dict[str, Any] = self._dead_letters({"source": "aws.events"}, None)
+        return settled
+
+    @property
+    def letters(self) -> dict[str, Letter]:
+        return {letter.letter_id: letter for letter in self.deps.letters.all()}
 
     def sweep(self) -> dict[str, Any]:
         swept: dict[str, Any] = self._sweeper({}, None)
@@ -267,6 +328,7 @@ class Network:
         self.messages: dict[tuple[str, str], list[str]] = defaultdict(list)
         self.extras: dict[tuple[str, str], list[dict[str, Any]]] = defaultdict(list)
         self.unreachable: set[str] = set()
+        self.discards: dict[tuple[str, str], bytes] = {}
         number = next(_numbers)
         events = f"events-h{number}"
         _make_tables(engine, events=events, number=number)
@@ -293,11 +355,15 @@ class Network:
                 "ANTIPHON_LANE_QUEUE": "lane",
                 "ANTIPHON_ACKS_QUEUE": "acks",
                 "ANTIPHON_DEAD_COMMANDS_QUEUE": "dead",
+                "ANTIPHON_COMMANDS_QUEUE": "commands",
+                "ANTIPHON_ANSWERS_QUEUE": "answers",
+                "ANTIPHON_DISCARDED_QUEUE": "discarded",
             },
             region=name,
         )
         deps = Dependencies(settings, _EngineClients(engine, self.crashes))  # type: ignore[arg-type]
         deps.__dict__["log"] = self.log
+        deps.__dict__["discards"] = Discards(Bucket(self.discards))  # type: ignore[arg-type]
         return Region(deps, HeldBus(self.crashes), HeldQueues(self))
 
     def __getitem__(self, name: str) -> Region:
@@ -306,6 +372,14 @@ class Network:
     def take(self, region: str, queue: str) -> list[str]:
         """Return the messages waiting in a queue, and empty it."""
         return self.messages.pop((region, queue), [])
+
+    def posted(self, **fields: Any) -> Commit:
+        """Have a command decided in the first region; its messages stay where they are."""
+        _, told = self[REGIONS[0]].post({**ACTIVATION, **fields})
+        aggregate_id, _, position = told["commit"].rpartition(".")
+        commit = self.log.get(aggregate_id, int(position), consistent=True)
+        assert commit is not None
+        return commit
 
     def settle(self, *, without: Sequence[str] = ()) -> None:
         """Deliver everything, again and again, until nothing is on its way."""

@@ -23,6 +23,15 @@ FUNCTIONS = {
     "antiphon-responder": "responder",
     "antiphon-sweeper": "sweeper",
     "antiphon-queries": "queries",
+    "antiphon-dead-letters": "dead_letters",
+}
+# Where what failed ends up: these have no dead-letter queue behind them.
+LAST_QUEUES = {
+    "antiphon-commands-dead.fifo",
+    "antiphon-lane-dead",
+    "antiphon-acks-dead",
+    "antiphon-answers-dead",
+    "antiphon-discarded",
 }
 
 
@@ -95,15 +104,16 @@ def test_every_function_runs_the_one_entry_point_as_what_its_environment_says():
 
 def test_the_queues_have_the_names_that_other_regions_and_producers_use():
     names = {properties["QueueName"] for properties in of_type("AWS::SQS::Queue").values()}
-    assert names == {
-        "antiphon-commands.fifo",
-        "antiphon-commands-dead.fifo",
-        "antiphon-lane",
-        "antiphon-lane-dead",
-        "antiphon-acks",
-        "antiphon-acks-dead",
-        "antiphon-answers",
-    }
+    assert (
+        names
+        == {
+            "antiphon-commands.fifo",
+            "antiphon-lane",
+            "antiphon-acks",
+            "antiphon-answers",
+        }
+        | LAST_QUEUES
+    )
 
 
 def test_the_secret_is_shown_nowhere():
@@ -130,7 +140,7 @@ def mappings() -> list[dict[str, Any]]:
 
 
 def test_every_mapping_takes_reports_of_single_failures():
-    assert len(mappings()) == 4
+    assert len(mappings()) == 9
     for mapping in mappings():
         assert mapping["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
 
@@ -146,18 +156,69 @@ def test_the_stream_is_read_from_its_beginning_and_gives_records_up_only_to_a_bu
     assert destination == {"Fn::GetAtt": ["DiscardedBucket", "Arn"]}
 
 
-def test_every_queue_with_a_function_waits_six_times_as_long_and_has_a_dead_letter_queue():
-    queues = of_type("AWS::SQS::Queue")
-    resources = region()["Resources"]
+def queues_with_a_function() -> dict[str, tuple[dict[str, Any], dict[str, Any]]]:
+    """Return queue and function of each mapping that reads a queue, by the queue's name."""
+    queues, resources = of_type("AWS::SQS::Queue"), region()["Resources"]
+    found = {}
     for mapping in mappings():
-        if "StartingPosition" in mapping:
-            continue
-        queue = queues[mapping["EventSourceArn"]["Fn::GetAtt"][0]]
-        function = resources[mapping["FunctionName"]["Ref"]]["Properties"]
+        if "StartingPosition" not in mapping:
+            queue = queues[mapping["EventSourceArn"]["Fn::GetAtt"][0]]
+            function = resources[mapping["FunctionName"]["Ref"]]["Properties"]
+            found[queue["QueueName"]] = (queue, function)
+    return found
+
+
+def test_every_queue_with_a_function_waits_six_times_as_long():
+    for queue, function in queues_with_a_function().values():
         assert queue["VisibilityTimeout"] >= 6 * function["Timeout"]
+
+
+def test_what_a_queue_gives_up_goes_to_a_queue_of_its_name_that_the_dead_letters_read():
+    queues = of_type("AWS::SQS::Queue")
+    readers = queues_with_a_function()
+    for name, (queue, _) in readers.items():
+        if name in LAST_QUEUES:
+            continue
         dead = queues[queue["RedrivePolicy"]["deadLetterTargetArn"]["Fn::GetAtt"][0]]
-        assert dead["MessageRetentionPeriod"] == 14 * 24 * 3600
+        stem, dot, fifo = name.partition(".")
+        assert dead["QueueName"] == f"{stem}-dead{dot}{fifo}"
         assert dead.get("FifoQueue") == queue.get("FifoQueue")
+    for name in LAST_QUEUES:
+        queue, function = readers[name]
+        assert function["FunctionName"] == "antiphon-dead-letters"
+        assert queue["MessageRetentionPeriod"] == 14 * 24 * 3600
+        assert "RedrivePolicy" not in queue
+
+
+def test_the_reason_fits_beside_the_largest_command_that_is_buried():
+    queues = {queue["QueueName"]: queue for queue in of_type("AWS::SQS::Queue").values()}
+    most = queues["antiphon-commands.fifo"]["MaximumMessageSize"]
+    # A reason of 1000 characters of up to 4 bytes, and the other attributes.
+    assert queues["antiphon-commands-dead.fifo"]["MaximumMessageSize"] - most > 8_000
+    # And a message fits the 400 KB of a letter.
+    assert most < 350_000
+
+
+def test_what_the_bus_cannot_deliver_and_what_the_stream_gives_up_is_kept():
+    (rule,) = [one for one in of_type("AWS::Events::Rule").values() if "EventBusName" in one]
+    (target,) = rule["Targets"]
+    assert target["DeadLetterConfig"]["Arn"] == {"Fn::GetAtt": ["AnswersDeadQueue", "Arn"]}
+    (bucket,) = of_type("AWS::S3::Bucket").values()
+    (told,) = bucket["NotificationConfiguration"]["QueueConfigurations"]
+    assert told == {
+        "Event": "s3:ObjectCreated:*",
+        "Queue": {"Fn::GetAtt": ["DiscardedQueue", "Arn"]},
+    }
+    # The notification needs the right to send to the queue when the bucket is made.
+    assert region()["Resources"]["DiscardedBucket"]["DependsOn"] == "DiscardedQueuePolicy"
+    senders = {
+        policy["Queues"][0]["Ref"]: policy["PolicyDocument"]["Statement"][0]
+        for policy in of_type("AWS::SQS::QueuePolicy").values()
+    }
+    assert senders["DiscardedQueue"]["Principal"] == {"Service": "s3.amazonaws.com"}
+    assert senders["AnswersDeadQueue"]["Principal"] == {"Service": "events.amazonaws.com"}
+    source = senders["DiscardedQueue"]["Condition"]["ArnEquals"]["aws:SourceArn"]["Fn::Sub"]
+    assert source.endswith(bucket["BucketName"]["Fn::Sub"])
 
 
 def test_functions_behind_the_api_end_before_the_api_gives_up():
