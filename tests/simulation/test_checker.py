@@ -131,3 +131,10 @@ def test_a_violation_is_explained_by_the_records_of_its_aggregate(sound: History
     ]
     assert any("op-1 sent command" in row and "ActivateSubscriber" in row for row in rows)
     assert not any("gnb-ber-0001" in row for row in rows)
+
+
+def test_the_documentation_names_every_invariant_as_the_checker_does():
+    told = (FOLDER.parents[1] / "docs" / "SIMULATION.md").read_text()
+
+    missing = [name for name, text in INVARIANTS.items() if f"| `{name}` | {text} |" not in told]
+    assert missing == []

@@ -14,6 +14,7 @@ from tests.simulation.altered import (
     records,
     returned,
     with_answer,
+    with_final,
     with_items,
     with_record,
 )
@@ -60,6 +61,18 @@ def test_a_run_that_breaks_an_invariant_is_refused_by_it(sound: History, case: C
 
 def test_a_poisoned_aggregate_with_its_letter_loses_nothing(sound: History):
     assert check(poisoned(sound)).clean
+
+
+def test_letters_that_hold_what_was_sent_or_published_lose_nothing(sound: History):
+    [dead] = sound.final.kept
+    answer = json.loads(records(sound, Published)[0].body)
+    letters = (
+        {"id": {"S": "commands.1"}, "sr": {"S": "commands"}, "b": {"S": dead.body}},
+        {"id": {"S": "bus.1"}, "sr": {"S": "bus"}, "b": {"S": json.dumps({"detail": answer})}},
+        {"id": {"S": "dropped#1#bus.1"}, "sr": {"S": "bus"}, "e": {"S": "dropped by hand"}},
+    )
+
+    assert check(with_final(sound, kept=(), letters={dead.region: letters})).clean
 
 
 def test_a_lost_answer_may_mean_anything(sound: History):

@@ -118,6 +118,25 @@ def a_batch_of_the_stream_is_kept_without_its_records(history: History) -> Histo
     return with_final(history, kept=(*history.final.kept, message))
 
 
+@breaks("letters-lose-nothing")
+def a_letter_is_about_what_is_not_in_the_log(history: History) -> History:
+    letter = {"id": {"S": "projector.x"}, "a": {"S": "sub.x"}, "p": {"N": "1"}}
+    return with_final(history, letters={EU: (letter,)})
+
+
+@breaks("letters-lose-nothing")
+def a_letter_holds_a_command_that_nobody_sent(history: History) -> History:
+    letter = {"id": {"S": "commands.x"}, "sr": {"S": "commands"}, "b": {"S": "{}"}}
+    return with_final(history, letters={EU: (letter,)})
+
+
+@breaks("letters-lose-nothing")
+def a_letter_holds_an_answer_that_nobody_published(history: History) -> History:
+    delivery = json.dumps({"detail": {"answer_id": "x"}})
+    letter = {"id": {"S": "bus.x"}, "sr": {"S": "bus"}, "b": {"S": delivery}}
+    return with_final(history, letters={EU: (letter,)})
+
+
 @breaks("readable")
 def a_document_is_no_json(history: History) -> History:
     return with_items(

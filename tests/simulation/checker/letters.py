@@ -6,6 +6,7 @@ from typing import Any
 import orjson
 
 from tests.simulation.checker.findings import Findings
+from tests.simulation.checker.identifiers import canonical
 from tests.simulation.checker.index import Index
 from tests.simulation.checker.log import read_commit
 from tests.simulation.history import Item, KeptMessage
@@ -30,12 +31,25 @@ def check(index: Index, found: Findings) -> None:
 
 
 def _letter(index: Index, region: str, letter: Item, found: Findings) -> None:
-    """A letter's place is in the log; and its aggregate stands still only if it is poisoned."""
-    aggregate, position = letter["a"]["S"], int(letter["p"]["N"])
-    chain = index.chains.get(aggregate)
-    known = chain is not None and any(c.position == position for c in chain.commits)
-    text = f"{region} has a letter of what is not in the log"
-    found.expect(_NAME, known, text, about=f"{aggregate}.{position}")
+    """A letter's place is in the log, and the message that it holds is whole."""
+    wrong: list[str] = []
+    about = letter.get("id", letter.get("a", {"S": "a letter"}))["S"]
+    if "a" in letter and "p" in letter:
+        chain = index.chains.get(letter["a"]["S"])
+        position = int(letter["p"]["N"])
+        if chain is None or all(commit.position != position for commit in chain.commits):
+            wrong.append(f"its place, {position} of {letter['a']['S']}, is not in the log")
+    source = letter.get("sr", {"S": ""})["S"]
+    if "b" in letter and source in _OF_MESSAGES:
+        attributes = {name: text["S"] for name, text in letter.get("ba", {"M": {}})["M"].items()}
+        message = KeptMessage(
+            region=region, place=source, body=letter["b"]["S"], attributes=attributes
+        )
+        wrong += _wrong(index, message)
+    found.expect(_NAME, not wrong, f"in {region}: {'; '.join(wrong)}", about=about)
+
+
+_OF_MESSAGES = ("commands", "lane", "acks", "bus")
 
 
 def _poisoned(index: Index, aggregate: str, found: Findings) -> None:
@@ -72,6 +86,10 @@ def _wrong(index: Index, message: KeptMessage) -> Iterator[str]:
             for ack in body["acks"]
             if ack["commit"] not in index.commits
         )
+    elif "detail" in body:
+        published = (index.body(record.body) for record in index.published)
+        if all(canonical(body["detail"]) != canonical(one) for one in published):
+            yield "it delivers an answer that nobody published"
     else:
         images = body.get("commits")
         if images is None:
