@@ -1,6 +1,7 @@
 """The command `antiphon`: every command and where it lives. `--help` is its manual."""
 
 from antiphon.answers import answers
+from antiphon.dlq import dlq
 from antiphon.feed import feed
 from antiphon.get import get
 from antiphon.problems import new_command_group
@@ -43,3 +44,4 @@ app.command(
 )(answers)
 app.command(rich_help_panel=OPERATE, epilog="Example: antiphon status --json")(status)
 app.command(rich_help_panel=OPERATE, epilog="Example: antiphon verify --settle 60")(verify)
+app.add_typer(dlq, name="dlq", rich_help_panel=OPERATE)

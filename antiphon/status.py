@@ -21,14 +21,13 @@ from antiphon.connection import (
     Connection,
     Wan,
 )
+from antiphon.letters import LETTERS_TABLE, store_of
 from antiphon.problems import BAD_VERDICT
 from antiphon.reading import pending_answers
 from antiphon.terminal import MS_PER_S, heading, milliseconds, print_json, print_table, say
 from antiphon.wan import print_links
-from projections.letters import LetterStore
 
 DEAD = "-dead"
-LETTERS = "antiphon-letters"
 OWN_QUEUES = "antiphon-"
 OK = 200
 
@@ -109,8 +108,7 @@ def _dead_letters(connection: Connection, region: str) -> dict[str, int]:
 
 def _letters(connection: Connection, region: str) -> dict[str, int]:
     """Count the region's letters that somebody has still to deal with."""
-    letters = LetterStore(connection.dynamodb(region), table=LETTERS).waiting()
-    return {LETTERS: sum(1 for _ in letters)}
+    return {LETTERS_TABLE: sum(1 for _ in store_of(connection, region).waiting())}
 
 
 def _print(regions: list[RegionStatus], wan: Wan) -> None:

@@ -19,6 +19,7 @@ from antiphon.connection import (
     Connection,
 )
 from antiphon.feed_display import print_violations
+from antiphon.letters import store_of
 from antiphon.problems import BAD_VERDICT, Problem
 from antiphon.reading import (
     EVENTS_TABLE,
@@ -50,10 +51,14 @@ def verify(
     """Check log, read models and answers of all regions against each other."""
     connection = Connection.open(base_port=base_port, aws_port=aws_port)
     verdict = settled_verdict(connection, settle_s=settle)
+    letters = sum(sum(1 for _ in store_of(connection, r).waiting()) for r in connection.regions)
     if as_json:
-        print_json(verdict.model_dump() | {"good": verdict.good})
+        told = {"good": verdict.good, "dead_letters": letters}
+        print_json(verdict.model_dump() | told)
     else:
         print_audit(verdict, regions=len(connection.regions))
+        if letters:
+            say(f"  dead letters that wait: {letters}; see: antiphon dlq list", style="red")
     if not verdict.good:
         raise typer.Exit(BAD_VERDICT)
 

@@ -16,14 +16,9 @@ from handlers.dependencies import Dependencies
 from handlers.discards import Record, UnreadableDiscard
 from handlers.envelope import BadCommand, CommandReader
 from projections.acknowledgements import MalformedMessage, read_message
-from projections.failures import MAX_PAYLOAD_BYTES, STREAM, set_aside
+from projections.failures import ACKS, BUS, COMMANDS, LANE, MAX_PAYLOAD_BYTES, STREAM, set_aside
 from projections.lane import read_lane
 from projections.letters import Filing
-
-COMMANDS = "commands"
-LANE = "lane"
-ACKS = "acks"
-BUS = "bus"
 
 DEAD = "-dead"
 _GIVEN_UP = "given up by its queue after the last delivery that it allows"

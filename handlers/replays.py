@@ -16,9 +16,19 @@ from eventstore.aws_errors import error_code
 from eventstore.commits import Commit, from_item
 from eventstore.errors import CorruptLog, StoreUnavailable, described
 from handlers.dependencies import Dependencies
-from handlers.intake import ACKS, BUS, COMMANDS, GROUP, LANE
+from handlers.intake import GROUP
 from projections.answers import DETAIL_TYPES, SOURCE
-from projections.failures import LOG, PROJECTOR, RESPONDER, STREAM, SWEEPER
+from projections.failures import (
+    ACKS,
+    BUS,
+    COMMANDS,
+    LANE,
+    LOG,
+    PROJECTOR,
+    RESPONDER,
+    STREAM,
+    SWEEPER,
+)
 from projections.letters import Filing, Letter
 
 Outcome = Literal["done", "replaying", "dropped", "failed", "refused", "unknown", "unavailable"]
@@ -58,7 +68,7 @@ class Replays:
         if letter is None:
             return _unknown(letter_id, self._region)
         if letter.state in {"done", "dropped"}:
-            return _told(letter, "done", f"it was {letter.state} before; nothing to do")
+            return _told(letter, letter.state, f"it was {letter.state} before; nothing to do")
         if self._is_under_way(letter):
             return self._settled(letter) or _told(letter, "replaying", "it is under way already")
         try:

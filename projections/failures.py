@@ -16,12 +16,18 @@ from projections.letters import Filing
 # Of an item of 400 KB: what a letter may hold besides its other attributes.
 MAX_PAYLOAD_BYTES = 350_000
 
-# The sources whose letters are places in the log.
+# Where letters come from. Of these they are places in the log ...
 PROJECTOR = "projector"
 STREAM = "stream"
 LOG = "log"
 RESPONDER = "responder"
 SWEEPER = "sweeper"
+# ... and of these they are messages.
+COMMANDS = "commands"
+LANE = "lane"
+ACKS = "acks"
+BUS = "bus"
+SOURCES = (COMMANDS, PROJECTOR, STREAM, LOG, LANE, ACKS, RESPONDER, SWEEPER, BUS)
 
 
 def set_aside(aggregate_id: str, position: int, error: Exception | str, **more: Any) -> Filing:

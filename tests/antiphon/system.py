@@ -69,6 +69,8 @@ class System:
         self.commands_come_in = False
         self.counted = 0
         self.dead_letters: dict[tuple[str, str], int] = {}
+        self.orders: list[tuple[str, dict[str, Any]]] = []
+        self.outcomes: dict[str, list[str]] = {}
         self._news = threading.Condition(threading.RLock())
         self.base_port, servers = consecutive_servers(len(REGIONS))
         self.aws_port = servers[0].server_port
@@ -229,19 +231,40 @@ class System:
             return 200, {"Environment": {"Variables": {"ANTIPHON_SECRET": SECRET}}}, {}
         region = REGION_OF_SIGNATURE.search(headers["Authorization"])
         assert region is not None
+        if path.endswith("/antiphon-dead-letters/invocations"):
+            return self._order(region[1], json.loads(body))
         service, _, operation = headers["X-Amz-Target"].partition(".")
         request = json.loads(body)
         if service.startswith("DynamoDB"):
-            items = self.tables.get((region[1], request["TableName"]), [])
-            if "IndexName" in request:
-                items = [item for item in items if request["IndexName"] in item]
-            if request.get("Select") == "COUNT":
-                self.counted += self.commands_come_in
-                return 200, {"Count": len(items) + self.counted}, {}
-            return 200, {"Items": items, "Count": len(items)}, {}
+            return self._dynamodb(region[1], operation, request)
         if service == "AWSEvents":
             return self._events(region[1], operation, request)
         return self._sqs(region[1], operation, request)
+
+    def _dynamodb(self, region: str, operation: str, request: dict[str, Any]) -> Any:
+        items = self.tables.get((region, request["TableName"]), [])
+        if operation == "GetItem":
+            found = [item for item in items if request["Key"].items() <= item.items()]
+            return 200, ({"Item": found[0]} if found else {}), {}
+        if "IndexName" in request:
+            items = [item for item in items if request["IndexName"] in item]
+        if request.get("Select") == "COUNT":
+            self.counted += self.commands_come_in
+            return 200, {"Count": len(items) + self.counted}, {}
+        return 200, {"Items": items, "Count": len(items)}, {}
+
+    def _order(self, region: str, order: dict[str, Any]) -> Any:
+        """Say what the test has planned for a letter, one outcome after the other."""
+        self.orders.append((region, order))
+        planned = self.outcomes.get(order["letter"], ["done"])
+        outcome = planned.pop(0) if len(planned) > 1 else planned[0]
+        if outcome == "crash":
+            return 200, {"errorType": "KeyError"}, {"X-Amz-Function-Error": "Unhandled"}
+        return (
+            200,
+            {"letter": order["letter"], "outcome": outcome, "detail": f"it is {outcome}"},
+            {},
+        )
 
     def _events(self, region: str, operation: str, request: dict[str, Any]) -> Any:
         name = (region, request.get("Name") or request.get("Rule"))

@@ -173,7 +173,7 @@ def test_a_command_that_is_dropped_is_gone_and_who_and_why_stays(network: Networ
 
     assert network[AP].order("drop", letter_id, by="eva", reason="sent by mistake")[0] == "dropped"
 
-    assert network[AP].order("replay", letter_id)[0] == "done"
+    assert network[AP].order("replay", letter_id)[0] == "dropped"
     assert network[AP].order("drop", letter_id, by="ben", reason="x")[0] == "dropped"
     assert network.messages[AP, "commands"] == []
     assert network[AP].letters[letter_id].payload is None
