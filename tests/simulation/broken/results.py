@@ -75,6 +75,13 @@ def a_region_that_has_applied_it_says_that_it_has_not_caught_up(history: History
 
 
 @breaks("refusal-justified")
+def a_region_does_not_wait_as_long_as_it_was_asked_to(history: History) -> History:
+    [answer] = [r for r in records(history, Returned) if '"not_caught_up"' in r.body]
+    [sent] = records(history, Invoked, op=answer.op)
+    return with_record(history, sent, query={"wait_ms": "500"})
+
+
+@breaks("refusal-justified")
 def a_key_is_called_used_that_was_not(history: History) -> History:
     [answer] = [r for r in replies(history) if '"key_reused"' in r.body]
     [sent] = records(history, Invoked, op=answer.op)

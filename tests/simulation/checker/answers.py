@@ -157,11 +157,10 @@ def _one_body(
     index: Index, commit_id: str, records: list[BodyStored | Published], found: Findings
 ) -> None:
     """The same bytes however often; a survivor of a lost region may have had to build it anew."""
-    lost = index.history.terms.lost
     commit = index.commits.get(commit_id)
     by_place: dict[str, str] = {}
     for record in sorted(records, key=lambda one: one.step):
-        alone = commit is not None and commit.origin in lost
+        alone = commit is not None and commit.origin in index.regions.adopted
         first = by_place.setdefault(record.region if alone else "", record.body)
         text = "it has another body than before"
         same = first == record.body
@@ -199,9 +198,7 @@ def _closed(index: Index, region: str, item: Item, found: Findings) -> None:
         kept_s = int(item["expires"]["N"]) - int(item.get("published", {"N": 0})["N"]) // 1000
         if "published" not in item or kept_s < _KEPT_S:
             wrong.append("it may expire too soon")
-    if commit is None or (
-        commit.origin != region and commit.origin not in index.history.terms.lost
-    ):
+    if commit is None or (commit.origin != region and commit.origin not in index.regions.adopted):
         wrong.append("it is of no commit that came in here")
     text = f"in {region}: {', '.join(wrong)}"
     found.expect("responses-closed", not wrong, text, about=about)

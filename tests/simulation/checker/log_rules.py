@@ -177,6 +177,9 @@ def _observations(index: Index) -> dict[str, list[tuple[int, int]]]:
     for reading in index.readings:
         if reading.status == 200 and reading.what == "one":
             seen[reading.aggregate].append((reading.end, reading.reply["applied_sequence"]))
+        if reading.status == 200 and reading.what == "command":
+            commit = index.commits.get(reading.key)
+            seen[reading.key.rpartition(".")[0]].append((reading.end, commit.last if commit else 0))
     for record in index.published:
         body = index.body(record.body) or {}
         if commit := index.commits.get(body.get("command", {}).get("commit", "")):

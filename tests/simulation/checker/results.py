@@ -189,7 +189,9 @@ def _reading_justified(index: Index, reading: Reading, found: Findings) -> None:
         return
     right = False
     if reading.code == "not_caught_up" and reading.token is not None:
-        right = index.least_applied(reading) < reading.token[2]
+        waited_ms = reading.ended.at_ms - reading.sent.at_ms if reading.ended else 0.0
+        asked_ms = float(reading.sent.query.get("wait_ms", "2000"))
+        right = index.least_applied(reading) < reading.token[2] and waited_ms >= asked_ms
     text = f"nothing justified {reading.status} {reading.code}"
     found.expect("refusal-justified", right, text, about=reading.sent.op, steps=reading.steps)
 

@@ -50,8 +50,9 @@ class Regions:
     """The regions' control states and the versions that their readers use."""
 
     states: dict[str, Timeline[str]]
-    adopters: dict[str, Timeline[str | None]]
     versions: dict[tuple[str, str], Timeline[str]]
+    # Regions that were lost, for good or until they came back: others may have answered for them.
+    adopted: set[str]
 
 
 def regions_of(history: History) -> Regions:
@@ -59,17 +60,18 @@ def regions_of(history: History) -> Regions:
     terms = history.terms
     found = Regions(
         states={region: Timeline("active") for region in terms.regions},
-        adopters={region: Timeline(None) for region in terms.regions},
         versions={
             (region, projection): Timeline(version)
             for region in terms.regions
             for projection, version in terms.versions.items()
         },
+        adopted=set(terms.lost),
     )
     for record in history.records:
         if isinstance(record, StateChanged):
             found.states[record.region].add(record, record.state)
-            found.adopters[record.region].add(record, record.adopter)
+            if record.adopter is not None:
+                found.adopted.add(record.region)
         elif isinstance(record, Switched):
             found.versions[record.region, record.projection].add(record, record.version)
     return found
