@@ -64,19 +64,22 @@ def passed_on(headers: Mapping[str, str]) -> CIMultiDict[str]:
 
 
 class EngineCalls:
-    """One pool of connections for all engines."""
+    """A pool of connections for each engine."""
+
+    def __init__(self) -> None:
+        self._pools: dict[str, ClientSession] = {}
 
     async def __aenter__(self) -> Self:
-        self._session = ClientSession(
-            connector=TCPConnector(limit=0, keepalive_timeout=60),
-            timeout=ClientTimeout(total=CALL_TIMEOUT_S),
-            cookie_jar=DummyCookieJar(),
-            auto_decompress=False,
-        )
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        await self._session.close()
+        for base in list(self._pools):
+            await self.drop(base)
+
+    async def drop(self, base: str) -> None:
+        """Break every connection to an engine: what is in flight fails with a ClientError."""
+        if (pool := self._pools.pop(base, None)) is not None:
+            await pool.close()
 
     async def send(
         self, method: str, url: str, *, headers: Mapping[str, str], body: bytes
@@ -85,7 +88,10 @@ class EngineCalls:
 
         Raises: aiohttp.ClientError, TimeoutError.
         """
-        async with self._session.request(
+        # The engine's address ends where the path begins: http://host:port/...
+        base = url[: url.index("/", len("http://"))]
+        pool = self._pools.get(base) or self._open(base)
+        async with pool.request(
             method,
             URL(url, encoded=True),
             headers=headers,
@@ -97,6 +103,15 @@ class EngineCalls:
                 headers=passed_on(response.headers),
                 body=await response.read(),
             )
+
+    def _open(self, base: str) -> ClientSession:
+        self._pools[base] = ClientSession(
+            connector=TCPConnector(limit=0, keepalive_timeout=60),
+            timeout=ClientTimeout(total=CALL_TIMEOUT_S),
+            cookie_jar=DummyCookieJar(),
+            auto_decompress=False,
+        )
+        return self._pools[base]
 
     async def json_api(
         self, engine_url: str, target: str, *, region: str, request: Mapping[str, Any]

@@ -8,8 +8,10 @@ in time; otherwise it is dropped without an answer.
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable
 
+from infra.local.faults import Fate, Faults
 from infra.local.replication import Links
 
 # How long a caller's connection stays open without an answer over a cut link.
@@ -21,10 +23,13 @@ class Dropped(Exception):
 
 
 class Network:
-    """The links, as a running WAN uses them."""
+    """The links and the faults, as a running WAN uses them."""
 
-    def __init__(self, links: Links) -> None:
+    def __init__(self, links: Links, faults: Faults) -> None:
         self.links = links
+        self.faults = faults
+        # Ways between regions that are being taken now, by (from, to).
+        self.under_way: Counter[tuple[str, str]] = Counter()
         self._changed = asyncio.Event()
         self._listeners: list[Callable[[], None]] = []
 
@@ -51,11 +56,40 @@ class Network:
         if a is None or b is None or a == b:
             return
         deadline = asyncio.get_running_loop().time() + DROP_AFTER_S
-        while True:
-            await self._until(lambda: not self.links.is_cut(a, b), deadline=deadline)
-            await asyncio.sleep(self.links.one_way_ms(a, b) / 1000)
-            if not self.links.is_cut(a, b):
-                return
+        self.under_way[a, b] += 1
+        try:
+            while True:
+                await self._until(lambda: not self.links.is_cut(a, b), deadline=deadline)
+                await asyncio.sleep(self.links.travel_ms((a, b)) / 1000)
+                if not self.links.is_cut(a, b):
+                    return
+        finally:
+            self.under_way[a, b] -= 1
+
+    def alive(self, region: str) -> None:
+        """Raises: Dropped if `region` is dead: there is nobody to answer."""
+        if self.faults.is_killed(region):
+            raise Dropped
+
+    async def until_alive(self, region: str) -> None:
+        """Wait until `region` is not dead, however long that takes."""
+        while self.faults.is_killed(region):
+            await self._changed.wait()
+
+    async def drag(self, region: str) -> None:
+        """Take the time that everything takes longer in a slow region."""
+        if slow_ms := self.faults.slow_ms(region):
+            await asyncio.sleep(slow_ms / 1000)
+
+    def fate(self, caller: str | None, region: str) -> Fate:
+        """What becomes of a call this time; calls from outside cross no link."""
+        if caller is None or caller == region:
+            return Fate.ARRIVES
+        return self.faults.fate((caller, region))
+
+    def fate_of_agreement(self, region: str) -> Fate:
+        """What becomes of a region's call to the region that it needs for a majority."""
+        return self.faults.fate((region, self.links.nearest(region)))
 
     async def majority_ms(self, region: str, *, within_s: float) -> float:
         """The round trip to a majority, waiting some time for there to be one.

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import heapq
 import math
+import random
 from collections import deque
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -35,6 +36,7 @@ class Link:
     a: str
     b: str
     rtt_ms: float
+    jitter_ms: float = 0.0
     cut: bool = False
 
 
@@ -47,18 +49,29 @@ class Route:
 
 
 class Links:
-    """All links of the regions: round trips, cuts, and delays set by hand."""
+    """All links of the regions: round trips, cuts, and delays set by hand.
+
+    A link with jitter takes a different time for each way, drawn by `chance`; what is on
+    the way still arrives in the order that its receiver promises.
+    """
 
     def __init__(
-        self, regions: Sequence[str], *, round_trips_ms: Mapping[frozenset[str], float]
+        self,
+        regions: Sequence[str],
+        *,
+        round_trips_ms: Mapping[frozenset[str], float],
+        chance: random.Random | None = None,
     ) -> None:
         self.regions = tuple(regions)
+        self._chance = chance or random.Random(0)  # noqa: S311 - delays, nothing secret
+        self._jitters: dict[frozenset[str], float] = {}
         self._round_trips = {
             frozenset(pair): round_trips_ms.get(frozenset(pair), UNKNOWN_ROUND_TRIP_MS)
             for pair in combinations(self.regions, 2)
         }
         self._usual = dict(self._round_trips)
         self._cuts: set[frozenset[str]] = set()
+        self._down: set[str] = set()
 
     def table(self) -> list[Link]:
         """Every link as it is now, in the order of the region list."""
@@ -67,7 +80,8 @@ class Links:
                 a=a,
                 b=b,
                 rtt_ms=self._round_trips[frozenset({a, b})],
-                cut=frozenset({a, b}) in self._cuts,
+                jitter_ms=self._jitters.get(frozenset({a, b}), 0.0),
+                cut=self.is_cut(a, b),
             )
             for a, b in combinations(self.regions, 2)
         ]
@@ -84,23 +98,50 @@ class Links:
         if a is None:
             self._cuts.clear()
             self._round_trips = dict(self._usual)
+            self._jitters.clear()
         else:
             self._cuts -= self._links_of(a, b)
 
-    def delay(self, a: str, b: str | None, *, rtt_ms: float) -> None:
-        """Set the round trip of one link, or of every link of `a`."""
-        if not 0 <= rtt_ms < math.inf:
-            raise ValueError(f"a round trip cannot take {rtt_ms} ms")
+    def take_down(self, region: str) -> None:
+        """Let nothing reach or leave a region; its links stay as they are, cut or not."""
+        self._down.add(region)
+
+    def bring_up(self, region: str) -> None:
+        """Let a region use its links again."""
+        self._down.discard(region)
+
+    def delay(self, a: str, b: str | None, *, rtt_ms: float, jitter_ms: float = 0.0) -> None:
+        """Set the round trip of one link, or of every link of `a`, from `rtt_ms` up.
+
+        With jitter, a round trip takes up to `jitter_ms` longer.
+        """
+        if not (0 <= rtt_ms < math.inf and 0 <= jitter_ms < math.inf):
+            raise ValueError(f"a round trip cannot take {rtt_ms} ms and up to {jitter_ms} ms more")
         for link in self._links_of(a, b):
             self._round_trips[link] = rtt_ms
+            self._jitters[link] = jitter_ms
+
+    def undelay(self, a: str, b: str | None) -> None:
+        """Give one link, or every link of `a`, its usual round trip back."""
+        for link in self._links_of(a, b):
+            self._round_trips[link] = self._usual[link]
+            self._jitters.pop(link, None)
 
     def is_cut(self, a: str, b: str) -> bool:
-        """Whether the direct link of two different regions is cut."""
-        return frozenset({a, b}) in self._cuts
+        """Whether the direct link of two different regions is cut, or one of them is down."""
+        return frozenset({a, b}) in self._cuts or a in self._down or b in self._down
 
     def one_way_ms(self, a: str, b: str) -> float:
         """Half the round trip of the direct link; a region is at no distance from itself."""
         return 0.0 if a == b else self._round_trips[frozenset({a, b})] / 2
+
+    def travel_ms(self, regions: Sequence[str]) -> float:
+        """One way along these regions, jitter included; another time each time."""
+        return sum(
+            self.one_way_ms(a, b) + (self._chance.uniform(0, jitter_ms / 2) if jitter_ms else 0.0)
+            for a, b in pairwise(regions)
+            for jitter_ms in [self._jitters.get(frozenset({a, b}), 0.0)]
+        )
 
     def route(self, a: str, b: str) -> Route | None:
         """The quickest way from `a` to `b` over links that are not cut, if there is one."""
@@ -127,7 +168,7 @@ class Links:
     def majority_round_trip_ms(self, region: str) -> float | None:
         """How long `region` waits until a majority has answered; None if it reaches none."""
         reached = sorted(
-            2 * route.one_way_ms
+            2 * self.travel_ms(route.regions)
             for other in self.regions
             if other != region and (route := self.route(region, other)) is not None
         )
@@ -149,6 +190,13 @@ class Links:
             return (route is None, direct if route is None else route.one_way_ms)
 
         return min((other for other in self.regions if other != region), key=distance)
+
+    def between(self, a: str | None, b: str | None) -> set[frozenset[str]]:
+        """The links that are meant: one, all of `a`, or all there are.
+
+        Raises: ValueError for a region that is none, and for a region with itself.
+        """
+        return set(self._round_trips) if a is None else self._links_of(a, b)
 
     def _links_of(self, a: str, b: str | None) -> set[frozenset[str]]:
         for region in (a, b):
@@ -253,7 +301,7 @@ class Deliveries:
         for holder, since_ms in record.known_since_ms.items():
             route = self._links.route(holder, region)
             if route is not None:
-                arrival_ms = max(now_ms, since_ms) + route.one_way_ms
+                arrival_ms = max(now_ms, since_ms) + self._links.travel_ms(route.regions)
                 if arrival_ms < best.arrival_ms:
                     best = _Journey(route=route, arrival_ms=arrival_ms)
         return best

@@ -25,6 +25,7 @@ from infra.local.children import Handed, begin
 from infra.local.control import Control
 from infra.local.engine import MAX_BODY_BYTES
 from infra.local.engine_calls import Answer, EngineCalls, passed_on
+from infra.local.faults import Faults
 from infra.local.front import MAX_BODY_BYTES as FRONT_BODY_BYTES
 from infra.local.front import Front
 from infra.local.network import Dropped, Network
@@ -137,7 +138,7 @@ class Wan:
         links = Links(regions, round_trips_ms=round_trips(regions, realistic=realistic))
         self._calls = calls
         self._engines: dict[str, str] = settings["engines"]
-        self._network = Network(links)
+        self._network = Network(links, Faults(links, seed=int(settings.get("seed", 1))))
         journal = Journal(**settings["journal"])
         self._tables = [
             ReplicatedTable(
