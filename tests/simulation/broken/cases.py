@@ -17,10 +17,14 @@ Alter = Callable[[History], History]
 
 @dataclass(frozen=True)
 class Case:
-    """A way to alter the sound run, and the invariant that must refuse what comes of it."""
+    """A way to alter the sound run, and the invariant that must refuse what comes of it.
+
+    `saying` is in the text of the violation: it is refused for the right reason.
+    """
 
     invariant: str
     alter: Alter
+    saying: str = ""
 
     @property
     def id(self) -> str:
@@ -30,11 +34,11 @@ class Case:
 CASES: list[Case] = []
 
 
-def breaks(invariant: str) -> Callable[[Alter], Alter]:
-    """Say that the altered run must be refused by this invariant."""
+def breaks(invariant: str, *, saying: str = "") -> Callable[[Alter], Alter]:
+    """Say that the altered run must be refused by this invariant, in these words among others."""
 
     def note(alter: Alter) -> Alter:
-        CASES.append(Case(invariant, alter))
+        CASES.append(Case(invariant, alter, saying))
         return alter
 
     return note

@@ -21,7 +21,7 @@ from tests.simulation.history import (
 from tests.simulation.sound import AP
 
 
-@breaks("read-shows-the-log")
+@breaks("read-shows-the-log", saying="service_profile")
 def a_document_differs_from_the_log(history: History) -> History:
     answer = returned(history, path=SUBSCRIBER, consistency="strong")
     return with_body(history, answer, service_profile="platinum")
@@ -32,7 +32,7 @@ def a_document_has_the_sequence_of_another(history: History) -> History:
     return with_body(history, records(history, Returned)[-1], applied_sequence=2)
 
 
-@breaks("read-shows-the-log")
+@breaks("read-shows-the-log", saying="came later")
 def a_read_shows_what_came_later(history: History) -> History:
     return shown_at(history, returned(history, path=SUBSCRIBER, consistency="strong"), sequence=2)
 
@@ -81,33 +81,33 @@ def who_has_heard_event_b_reads_from_before_it(history: History) -> History:
     return shown_at(blind, answer, sequence=0)
 
 
-@breaks("timeline-shows-the-log")
+@breaks("timeline-shows-the-log", saying="it shows 3")
 def a_timeline_leaves_out_a_row(history: History) -> History:
     answer = returned(history, path=f"{SUBSCRIBER}/timeline")
     rows = json.loads(answer.body)["items"]
     return with_body(history, answer, items=[*rows[:2], *rows[3:]])
 
 
-@breaks("timeline-shows-the-log")
+@breaks("timeline-shows-the-log", saying="it begins before")
 def a_timeline_begins_too_late(history: History) -> History:
     answer = returned(history, path=f"{SUBSCRIBER}/timeline")
     return with_body(history, answer, items=json.loads(answer.body)["items"][1:])
 
 
-@breaks("timeline-shows-the-log")
+@breaks("timeline-shows-the-log", saying="not at the first commit")
 def a_timeline_ends_too_early(history: History) -> History:
     answer = returned(history, path=f"{SUBSCRIBER}/timeline")
     return with_body(history, answer, items=json.loads(answer.body)["items"][:-1])
 
 
-@breaks("list-shows-the-log")
+@breaks("list-shows-the-log", saying="was never as it is shown")
 def a_list_shows_what_never_was(history: History) -> History:
     answer = returned(history, path="/network-elements", site="ber-mitte-3")
     [shown] = json.loads(answer.body)["items"]
     return with_body(history, answer, items=[shown | {"revision": 9}])
 
 
-@breaks("list-shows-the-log")
+@breaks("list-shows-the-log", saying="does not belong")
 def a_list_shows_what_does_not_belong_there(history: History) -> History:
     answer = returned(history, path="/network-elements", site="ber-mitte-3")
     [sent] = records(history, Invoked, op=answer.op)
@@ -128,13 +128,13 @@ def history_at_a_sequence_has_a_later_state(history: History) -> History:
     return with_record(history, sent, query={"at_sequence": "1", "limit": "1"})
 
 
-@breaks("status-is-true")
+@breaks("status-is-true", saying="status is answered")
 def a_command_that_is_not_answered_is_told_to_be(history: History) -> History:
     [first, *_] = [r for r in records(history, Returned) if '"acknowledgements"' in r.body]
     return with_body(history, first, status="answered")
 
 
-@breaks("status-is-true")
+@breaks("status-is-true", saying="in the log before")
 def a_command_that_is_in_the_log_is_called_unknown(history: History) -> History:
     [first, *_] = [r for r in records(history, Returned) if '"acknowledgements"' in r.body]
     body = problem(404, "not_found")

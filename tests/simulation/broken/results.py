@@ -23,17 +23,17 @@ from tests.simulation.history import (
 from tests.simulation.sound import EU
 
 
-@breaks("reply-names-its-commit")
+@breaks("reply-names-its-commit", saying="sequence")
 def a_reply_tells_another_sequence(history: History) -> History:
     return with_body(history, replies(history)[2], sequence=1)
 
 
-@breaks("reply-names-its-commit")
+@breaks("reply-names-its-commit", saying="which is not in the log")
 def a_command_that_was_accepted_is_not_in_the_log(history: History) -> History:
     return without_commit(history, 4)
 
 
-@breaks("reply-names-its-commit")
+@breaks("reply-names-its-commit", saying="time")
 def a_reply_comes_before_the_append(history: History) -> History:
     first = replies(history)[0]
     return moved(history, records(history, Appended)[0], after=first.step)
@@ -46,12 +46,12 @@ def a_duplicate_gets_another_result(history: History) -> History:
     return with_body(history, replies(history)[1], **told)
 
 
-@breaks("fresh-once")
+@breaks("fresh-once", saying="2 replies")
 def a_duplicate_is_told_to_be_the_first(history: History) -> History:
     return with_body(history, replies(history)[1], duplicate=False)
 
 
-@breaks("fresh-once")
+@breaks("fresh-once", saying="was no duplicate")
 def the_first_is_told_to_be_a_duplicate(history: History) -> History:
     return with_body(history, replies(history)[2], duplicate=True)
 
@@ -98,12 +98,12 @@ def a_message_that_the_queue_took_is_never_decided(history: History) -> History:
     return without_commit(history, 8)
 
 
-@breaks("every-call-ends")
+@breaks("every-call-ends", saying="never came to an end")
 def a_call_never_ends(history: History) -> History:
     return without(history, records(history, Returned)[0])
 
 
-@breaks("every-call-ends")
+@breaks("every-call-ends", saying="500")
 def a_function_breaks(history: History) -> History:
     return with_record(history, records(history, Returned)[-1], status=500, body="{}")
 
