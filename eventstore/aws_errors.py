@@ -21,12 +21,18 @@ _PASSING = frozenset(
         "LimitExceededException",
         "ProvisionedThroughputExceededException",
         "ReplicatedWriteConflictException",  # MRSC: two regions wrote one item; retryable
+        "KmsThrottled",
+        "PriorRequestNotComplete",
         "RequestLimitExceeded",
+        "RequestThrottled",  # SQS, which answers 400 or 403 where others answer 5xx
+        "RequestThrottledException",
         "ServiceUnavailable",
         "ServiceUnavailableException",
+        "SlowDown",
         "ThrottledException",
         "Throttling",
         "ThrottlingException",
+        "TooManyRequestsException",
         "TransactionInProgressException",
     }
 )

@@ -109,7 +109,11 @@ class Dependencies:
             views=self.views_of(region),
             responses=self.responses_of(region),
             keys=self.keys,
-            publish=Bus(self._clients.events(region), name=self.settings.bus),
+            publish=Bus(
+                self._clients.events(region),
+                name=self.settings.bus,
+                pause=self.edge.clock.pause,
+            ),
             now_ms=self.edge.now_ms,
             bounds=self.settings,
         )

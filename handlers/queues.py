@@ -6,7 +6,6 @@ Sends to several regions run side by side, each bounded by the client's time-out
 
 import threading
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from functools import partial
 from typing import Any
 
@@ -43,14 +42,21 @@ class Queues:
             self._clients.sqs(region).send_message(QueueUrl=url, MessageBody=body, **more)
 
     def retry_soon(self, record: Mapping[str, Any]) -> None:
-        """Have a message that failed delivered again within seconds, not after its time-out."""
+        """Have a message that failed delivered again within seconds, not after its time-out.
+
+        Never fails: after its time-out the message comes anyway, and a receipt may have run out
+        while its region was slow.
+        """
         region, account, queue = record["eventSourceARN"].split(":")[3:6]
-        with suppress(StoreUnavailable), passing_errors_translated("retry a message"):
-            self._clients.sqs(region).change_message_visibility(
-                QueueUrl=f"https://sqs.{region}.amazonaws.com/{account}/{queue}",
-                ReceiptHandle=record["receiptHandle"],
-                VisibilityTimeout=self._bounds.retry_s,
-            )
+        try:
+            with passing_errors_translated("retry a message"):
+                self._clients.sqs(region).change_message_visibility(
+                    QueueUrl=f"https://sqs.{region}.amazonaws.com/{account}/{queue}",
+                    ReceiptHandle=record["receiptHandle"],
+                    VisibilityTimeout=self._bounds.retry_s,
+                )
+        except (StoreUnavailable, ClientError) as error:
+            logger.warning("not retried soon", queue=queue, reason=described(error))
 
     def acknowledge(self, bodies: Mapping[str, Sequence[str]]) -> frozenset[str]:
         """Send acknowledgements to their origins; return the origins that did not get all."""

@@ -85,7 +85,7 @@ class ResponseStore:
         """Store the body of Event B, once: it is never written over, so there is one.
 
         Returns:
-            False if there is one already; whoever stored it is about to publish it.
+            False if there is another already; whoever stored it is about to publish it.
 
         """
         stored = self._update(
@@ -96,7 +96,12 @@ class ResponseStore:
                 "ExpressionAttributeValues": {":body": {"S": body}, ":at": {"N": str(at_ms)}},
             },
         )
-        return stored is not None
+        if stored is not None:
+            return True
+        # A call whose answer got lost is made again by the client, and then finds its own body:
+        # taken for somebody else's, it would be left for nobody to publish.
+        there = self.get(commit_id)
+        return there is not None and there.published_at_ms is None and there.body == body
 
     def mark_published(self, commit_id: str, *, at_ms: int) -> None:
         """Take the item out of the pending index; from now on it may expire."""

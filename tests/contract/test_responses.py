@@ -78,6 +78,18 @@ def test_the_body_that_is_stored_first_stays(responses: ResponseStore):
     assert overdue(responses) == [COMMIT], "it is not published yet"
 
 
+def test_a_body_whose_answer_got_lost_is_stored_by_whoever_stores_it_again(
+    responses: ResponseStore,
+):
+    responses.gather(COMMIT, {US: 1}, due_ms=100)
+
+    assert responses.store_body(COMMIT, '{"mine":1}', at_ms=7)
+    assert responses.store_body(COMMIT, '{"mine":1}', at_ms=7)
+
+    responses.mark_published(COMMIT, at_ms=8)
+    assert not responses.store_body(COMMIT, '{"mine":1}', at_ms=7), "it is nobody's to publish"
+
+
 def test_of_sixteen_racing_bodies_one_is_stored(responses: ResponseStore, race: Race):
     responses.gather(COMMIT, {US: 1}, due_ms=100)
 

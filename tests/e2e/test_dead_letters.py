@@ -1,6 +1,7 @@
 """Dead letters on running regions: what fails on the way is kept, shown, and goes on after all."""
 
 import itertools
+import json
 from collections.abc import Callable
 from typing import Any
 

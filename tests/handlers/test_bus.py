@@ -13,19 +13,28 @@ class ScriptedEvents:
     """EventBridge's client as far as the bus uses it, with a script for entries and requests."""
 
     def __init__(
-        self, *, refused: frozenset[str] = frozenset(), error: Exception | None = None
+        self,
+        *,
+        refused: frozenset[str] = frozenset(),
+        code: str = "ThrottlingException",
+        times: int = 1000,
+        error: Exception | None = None,
     ) -> None:
         self.requests: list[list[dict[str, Any]]] = []
+        self.pauses: list[float] = []
         self._refused = refused
+        self._code = code
+        self._times = times
         self._error = error
 
     def put_events(self, *, Entries: list[dict[str, Any]]) -> dict[str, Any]:  # noqa: N803 - AWS's
+        self.requests.append(Entries)
         if self._error is not None:
             raise self._error
-        self.requests.append(Entries)
+        refusing = len(self.requests) <= self._times
         told = [
-            {"ErrorCode": "ThrottlingException"}
-            if e["Detail"] in self._refused
+            {"ErrorCode": self._code}
+            if refusing and e["Detail"] in self._refused
             else {"EventId": "1"}
             for e in Entries
         ]
@@ -37,13 +46,35 @@ def answers(count: int, body: str = "{}") -> list[Answer]:
 
 
 def publish(client: ScriptedEvents, *given: Answer) -> frozenset[str]:
-    return Bus(client, name="antiphon")(given)  # type: ignore[arg-type]
+    bus = Bus(client, name="antiphon", pause=client.pauses.append)  # type: ignore[arg-type]
+    return bus(given)
 
 
 def test_an_entry_that_was_refused_is_not_counted_as_published():
     client = ScriptedEvents(refused=frozenset({"1{}"}))
 
     assert publish(client, *answers(3)) == {"sub.0.1", "sub.2.1"}
+
+
+def test_entries_refused_in_passing_are_put_again_alone():
+    client = ScriptedEvents(refused=frozenset({"1{}"}), times=2)
+
+    assert publish(client, *answers(3)) == {"sub.0.1", "sub.1.1", "sub.2.1"}
+    assert [[e["Detail"] for e in request] for request in client.requests] == [
+        ["0{}", "1{}", "2{}"],
+        ["1{}"],
+        ["1{}"],
+    ]
+    assert client.pauses == sorted(client.pauses)
+    assert len(client.pauses) == 2
+
+
+@pytest.mark.parametrize(("code", "requests"), [("ThrottlingException", 4), ("MalformedDetail", 1)])
+def test_putting_again_is_bounded_and_only_for_what_may_pass(code: str, requests: int):
+    client = ScriptedEvents(refused=frozenset({"0{}"}), code=code)
+
+    assert publish(client, *answers(1)) == frozenset()
+    assert len(client.requests) == requests
 
 
 def test_what_is_published_is_the_body_as_stored_under_its_detail_type():
@@ -87,4 +118,7 @@ def test_a_request_stays_under_a_megabyte_of_bytes(character: str):
     ],
 )
 def test_a_bus_out_of_reach_has_published_nothing(error: Exception):
-    assert publish(ScriptedEvents(error=error), *answers(2)) == frozenset()
+    client = ScriptedEvents(error=error)
+
+    assert publish(client, *answers(2)) == frozenset()
+    assert len(client.requests) == 1, "the client itself tries again"
