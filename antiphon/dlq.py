@@ -22,12 +22,12 @@ from antiphon.connection import (
 from antiphon.letters import (
     Filters,
     Found,
+    Orders,
     Told,
     as_json,
     find,
     moment,
     named,
-    order,
     print_letters,
     print_told,
     since_ms,
@@ -137,8 +137,9 @@ def replay(
     connection = Connection.open(base_port=base_port, aws_port=aws_port)
     filters = _filters(source=source, aggregate=aggregate, since=since)
     chosen = _chosen(connection, letters, region=region, filters=filters, everything=everything)
-    told = [order(connection, one, "replay") for one in chosen]
-    _report(_waited_for(connection, chosen, told, wait_s=wait), json=as_json_)
+    orders = Orders(connection)
+    told = [orders.give(one, "replay") for one in chosen]
+    _report(_waited_for(orders, chosen, told, wait_s=wait), json=as_json_)
 
 
 @dlq.command(epilog="Example: antiphon dlq drop commands.3udj73ex5vuxsi2... --reason 'sent twice'")
@@ -170,8 +171,8 @@ def drop(
         count = f"{len(chosen)} letter{'s' if len(chosen) > 1 else ''}"
         typer.confirm(f"Drop {count}, and what they hold, for good?", abort=True, err=True)
     who = by or getpass.getuser()
-    told = [order(connection, one, "drop", by=who, reason=reason) for one in chosen]
-    _report(told, json=as_json_)
+    orders = Orders(connection)
+    _report([orders.give(one, "drop", by=who, reason=reason) for one in chosen], json=as_json_)
 
 
 def _filters(*, source: str | None, aggregate: str | None, since: str | None) -> Filters:
@@ -200,7 +201,7 @@ def _chosen(
 
 
 def _waited_for(
-    connection: Connection, chosen: Sequence[Found], told: list[Told], *, wait_s: float
+    orders: Orders, chosen: Sequence[Found], told: list[Told], *, wait_s: float
 ) -> list[Told]:
     """Look again at what is under way until it has ended or failed, or the time is over."""
     deadline_s = time.monotonic() + wait_s
@@ -210,7 +211,7 @@ def _waited_for(
             break
         time.sleep(LOOK_S)
         for at in under_way:
-            told[at] = order(connection, chosen[at], "look")
+            told[at] = orders.give(chosen[at], "look")
     return told
 
 

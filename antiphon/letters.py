@@ -100,24 +100,30 @@ def named(connection: Connection, letter_id: str, *, region: str | None) -> list
     return found
 
 
-def order(connection: Connection, found: Found, what: str, **more: str) -> Told:
-    """Have the letter's region carry out an order; raises Problem if its function fails."""
-    request = {"order": what, "letter": found.letter.letter_id, **more}
-    answer = connection.functions(found.region).invoke(
-        FunctionName=FUNCTION, Payload=orjson.dumps(request)
-    )
-    told = orjson.loads(answer["Payload"].read())
-    if "FunctionError" in answer:
-        raise Problem(
-            f"{FUNCTION} in {found.region} failed with {told.get('errorType', 'an error')}; "
-            "see its log"
+class Orders:
+    """Gives orders to the functions of the regions."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._clients = {name: connection.functions(name) for name in connection.regions}
+
+    def give(self, found: Found, what: str, **more: str) -> Told:
+        """Have the letter's region carry out an order; raises Problem if its function fails."""
+        request = {"order": what, "letter": found.letter.letter_id, **more}
+        answer = self._clients[found.region].invoke(
+            FunctionName=FUNCTION, Payload=orjson.dumps(request)
         )
-    return Told(
-        region=found.region,
-        letter=found.letter.letter_id,
-        outcome=told["outcome"],
-        detail=told["detail"],
-    )
+        told = orjson.loads(answer["Payload"].read())
+        if "FunctionError" in answer:
+            raise Problem(
+                f"{FUNCTION} in {found.region} failed with {told.get('errorType', 'an error')}; "
+                "see its log"
+            )
+        return Told(
+            region=found.region,
+            letter=found.letter.letter_id,
+            outcome=told["outcome"],
+            detail=told["detail"],
+        )
 
 
 def since_ms(text: str | None, *, now_ms: int) -> int | None:

@@ -26,8 +26,11 @@ from handlers.envelope import BadCommand, CommandReader
 
 logger = Logger(service="command_queue")
 
-_FIRST_RECEIVED = "Antiphon-First-Received-Ms"
-_CARRIED = ("Idempotency-Key", "X-Correlation-Id", "traceparent")
+FIRST_RECEIVED = "Antiphon-First-Received-Ms"
+ERROR = "Antiphon-Error"
+MESSAGE_ID = "Antiphon-Message-Id"
+# What makes a message the same command again, wherever it is moved.
+CARRIED = ("Idempotency-Key", "X-Correlation-Id", "traceparent")
 # Told to nobody if merely retried: the same message can never be decided.
 _UNDECIDABLE = (BadCommand, ExpectationNotMet, KeyReused, InvalidToken, TooLarge)
 
@@ -91,12 +94,12 @@ def _bury(deps: Dependencies, record: Mapping[str, Any], error: Exception) -> bo
     details = "; ".join(f"{one['field']}: {one['message']}" for one in fields)
     attributes = {
         name: value
-        for name in _CARRIED
+        for name in CARRIED
         if (value := _attribute(record.get("messageAttributes") or {}, name))
     }
-    attributes[_FIRST_RECEIVED] = str(_first_received_ms(record))
-    attributes["Antiphon-Error"] = f"{code}: {error} {details}".rstrip()[:1000]
-    attributes["Antiphon-Message-Id"] = record["messageId"]
+    attributes[FIRST_RECEIVED] = str(_first_received_ms(record))
+    attributes[ERROR] = f"{code}: {error} {details}".rstrip()[:1000]
+    attributes[MESSAGE_ID] = record["messageId"]
     try:
         deps.queues.send(
             deps.settings.region,
@@ -121,7 +124,7 @@ def _bury(deps: Dependencies, record: Mapping[str, Any], error: Exception) -> bo
 def _first_received_ms(record: Mapping[str, Any]) -> int:
     """Return when the command first came in: a message that was moved says so itself."""
     sent_ms = int(record["attributes"]["SentTimestamp"])
-    told = _attribute(record.get("messageAttributes") or {}, _FIRST_RECEIVED) or ""
+    told = _attribute(record.get("messageAttributes") or {}, FIRST_RECEIVED) or ""
     fits = told.isascii() and told.isdigit() and len(told) < 16  # noqa: PLR2004 - ms since 1970
     return min(sent_ms, int(told)) if fits else sent_ms
 

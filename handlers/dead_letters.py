@@ -16,6 +16,7 @@ from handlers.commands import MARGIN_S, time_left_s
 from handlers.dependencies import Dependencies
 from handlers.intake import Intake, Message
 from handlers.replays import Replays
+from handlers.settling import Settling
 
 logger = Logger(service="dead_letters")
 
@@ -35,7 +36,7 @@ class Order(BaseModel):
 
 def make_handler(deps: Dependencies) -> Callable[[dict[str, Any], Any], dict[str, Any]]:
     """Return the handler of the queues' batches, of the schedule, and of orders."""
-    intake, replays = Intake(deps), Replays(deps)
+    intake, replays, settling = Intake(deps), Replays(deps), Settling(deps)
 
     def handle(event: dict[str, Any], context: Any) -> dict[str, Any]:
         if "Records" in event:
@@ -46,7 +47,10 @@ def make_handler(deps: Dependencies) -> Callable[[dict[str, Any], Any], dict[str
         left_s = min(time_left_s(context) - MARGIN_S, _SETTLE_S)
         waiting = list(deps.letters.waiting())
         until_ms = deps.edge.now_ms() + int(left_s * 1000)
-        return {"waiting": len(waiting), "ended": replays.settle(waiting, until_ms=until_ms)}
+        return {
+            "waiting": len(waiting),
+            "ended": settling.end_all_settled(waiting, until_ms=until_ms),
+        }
 
     return handle
 

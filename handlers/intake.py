@@ -12,6 +12,7 @@ import orjson
 
 from eventstore.commits import Commit, from_item, parse_commit_id
 from eventstore.errors import CorruptLog
+from handlers.command_queue import CARRIED, ERROR, FIRST_RECEIVED, MESSAGE_ID
 from handlers.dependencies import Dependencies
 from handlers.discards import Record, UnreadableDiscard
 from handlers.envelope import BadCommand, CommandReader
@@ -23,9 +24,6 @@ from projections.letters import Filing
 DEAD = "-dead"
 _GIVEN_UP = "given up by its queue after the last delivery that it allows"
 GROUP = "Antiphon-Group"
-# The attributes of a command that make it the same command when it is sent again.
-CARRIED = ("Idempotency-Key", "X-Correlation-Id", "traceparent", "Antiphon-First-Received-Ms")
-
 Message = Mapping[str, Any]
 
 
@@ -59,20 +57,20 @@ class Intake:
 
     def _command(self, message: Message) -> Iterator[Filing]:
         told = _attributes(message)
-        attributes = {name: told[name] for name in CARRIED if name in told}
+        attributes = {name: told[name] for name in (*CARRIED, FIRST_RECEIVED) if name in told}
         # A message that SQS moved by itself, after its last delivery, does not say when it came.
-        attributes.setdefault("Antiphon-First-Received-Ms", message["attributes"]["SentTimestamp"])
+        attributes.setdefault(FIRST_RECEIVED, str(_first_known_ms(message["attributes"])))
         attributes[GROUP] = message["attributes"].get("MessageGroupId", "antiphon")
         yield Filing(
             letter_id=self._named(COMMANDS, message["body"], told.get("Idempotency-Key", "")),
             source=COMMANDS,
-            error=told.get("Antiphon-Error") or _GIVEN_UP,
+            error=told.get(ERROR) or _GIVEN_UP,
             aggregate_id=self._aggregate_of(message["body"]),
             payload=message["body"],
             attributes=attributes,
             correlation_id=told.get("X-Correlation-Id"),
             traceparent=told.get("traceparent"),
-            delivery=told.get("Antiphon-Message-Id", message["messageId"]),
+            delivery=told.get(MESSAGE_ID, message["messageId"]),
         )
 
     def _aggregate_of(self, body: str) -> str | None:
@@ -218,6 +216,15 @@ def _detail(body: str) -> dict[str, str]:
         return {name: text for name, text in told.items() if isinstance(text, str)}
     except (orjson.JSONDecodeError, KeyError, TypeError, AttributeError):
         return {}
+
+
+def _first_known_ms(attributes: Mapping[str, str]) -> int:
+    """Return the earliest time that SQS tells of a message, in ms since 1970.
+
+    Too early costs a longer look for the command's first decision; too late could miss it.
+    """
+    names = ("SentTimestamp", "ApproximateFirstReceiveTimestamp")
+    return min(int(attributes[name]) for name in names if name in attributes)
 
 
 def _attributes(message: Message) -> dict[str, str]:

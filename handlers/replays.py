@@ -13,10 +13,10 @@ from botocore.exceptions import ClientError
 from pydantic import BaseModel, ConfigDict
 
 from eventstore.aws_errors import error_code
-from eventstore.commits import Commit, from_item
 from eventstore.errors import CorruptLog, StoreUnavailable, described
 from handlers.dependencies import Dependencies
 from handlers.intake import GROUP
+from handlers.settling import Settling, commit_of
 from projections.answers import DETAIL_TYPES, SOURCE
 from projections.failures import (
     ACKS,
@@ -50,6 +50,7 @@ class Replays:
     def __init__(self, deps: Dependencies) -> None:
         self._deps = deps
         self._region = deps.settings.region
+        self._settling = Settling(deps)
         self._replays: dict[str, Callable[[Letter], Told]] = {
             PROJECTOR: self._from_the_log,
             STREAM: self._from_the_log,
@@ -64,11 +65,9 @@ class Replays:
 
     def replay(self, letter_id: str) -> Told:
         """Have what failed tried again. Safe to repeat, at any time."""
-        letter = self._deps.letters.get(letter_id)
-        if letter is None:
-            return _unknown(letter_id, self._region)
-        if letter.state in {"done", "dropped"}:
-            return _told(letter, letter.state, f"it was {letter.state} before; nothing to do")
+        letter = self._waiting(letter_id)
+        if isinstance(letter, Told):
+            return letter
         if self._is_under_way(letter):
             return self._settled(letter) or _told(letter, "replaying", "it is under way already")
         try:
@@ -80,11 +79,9 @@ class Replays:
 
     def look(self, letter_id: str) -> Told:
         """Say where a letter stands; end it if what it is about has been settled."""
-        letter = self._deps.letters.get(letter_id)
-        if letter is None:
-            return _unknown(letter_id, self._region)
-        if letter.state in {"done", "dropped"}:
-            return _told(letter, letter.state, f"it is {letter.state}")
+        letter = self._waiting(letter_id)
+        if isinstance(letter, Told):
+            return letter
         try:
             settled = self._settled(letter)
         except (StoreUnavailable, CorruptLog, ClientError) as error:
@@ -97,32 +94,26 @@ class Replays:
 
     def drop(self, letter_id: str, *, by: str, reason: str) -> Told:
         """End a letter unprocessed, and record who wanted it and why."""
-        letter = self._deps.letters.get(letter_id)
-        if letter is None:
-            return _unknown(letter_id, self._region)
-        if letter.state in {"done", "dropped"}:
-            return _told(letter, letter.state, f"it was {letter.state} before; nothing to do")
+        letter = self._waiting(letter_id)
+        if isinstance(letter, Told):
+            return letter
         if not by.strip() or not reason.strip():
             return _told(letter, "refused", "say who drops it (by) and why (reason)")
-        if (why_not := _never_dropped(letter)) is not None:
+        if (why_not := self._never_dropped(letter)) is not None:
             return _told(letter, "refused", why_not)
         if not self._deps.letters.drop(letter, by=by, reason=reason, at_ms=self._now_ms()):
-            return _told(
-                letter, "failed", "it has just failed again; look at it before you drop it"
-            )
+            return _told(letter, "failed", "it has just failed again; look at it first")
         return _told(letter, "dropped", f"dropped by {by}: {reason}")
 
-    def settle(self, letters: list[Letter], *, until_ms: int) -> int:
-        """End the letters of which the cause is gone; return how many. Bounded in time."""
-        ended = 0
-        for letter in letters:
-            if self._now_ms() >= until_ms:
-                break
-            try:
-                ended += self._settled(letter) is not None
-            except (StoreUnavailable, CorruptLog, ClientError):
-                continue
-        return ended
+    def _waiting(self, letter_id: str) -> Letter | Told:
+        """Return a letter that waits, or what there is to say of one that does not."""
+        letter = self._deps.letters.get(letter_id)
+        if letter is None:
+            detail = f"{self._region} has no letter {letter_id}"
+            return Told(letter=letter_id, outcome="unknown", detail=detail)
+        if letter.state in {"done", "dropped"}:
+            return _told(letter, letter.state, f"it is {letter.state}; nothing is left to do")
+        return letter
 
     # What stands in the log.
 
@@ -141,7 +132,10 @@ class Replays:
     def _look_at_the_log(self, letter: Letter) -> Told:
         settled = self._settled(letter)
         return settled or _told(
-            letter, "refused", "the log still lacks what this letter holds; put it back first"
+            letter,
+            "refused",
+            "the log lacks what this letter holds: put it back, or drop the letter if the change "
+            "is right",
         )
 
     # Answers.
@@ -150,7 +144,7 @@ class Replays:
         if (settled := self._settled(letter)) is not None:
             return settled
         responses = self._deps.responses_of(self._region)
-        responses.postpone(_commit_of(letter), due_ms=self._now_ms())
+        responses.postpone(commit_of(letter), due_ms=self._now_ms())
         return self._sent(letter, "its answer is due now; the sweeper takes it within a minute")
 
     # Messages.
@@ -189,38 +183,20 @@ class Replays:
 
     # What all of them share.
 
+    def _never_dropped(self, letter: Letter) -> str | None:
+        """Return why a letter must not be dropped, None if it may be."""
+        if letter.source in {PROJECTOR, STREAM} and self._settling.stands_in_the_log(letter):
+            return (
+                "what waits behind it is the log itself, which nobody may pass over; "
+                "put right what is wrong, then replay it or rebuild the read model"
+            )
+        if letter.source in {RESPONDER, SWEEPER}:
+            return "its answer is owed; put right what is wrong, then replay it"
+        return None
+
     def _settled(self, letter: Letter) -> Told | None:
-        """End a letter of which the cause is gone; None while it is not, or cannot be known."""
-        settled: dict[str, Callable[[Letter], str | None]] = {
-            PROJECTOR: self._caught_up,
-            STREAM: self._caught_up,
-            LOG: self._restored,
-            RESPONDER: self._answered,
-            SWEEPER: self._answered,
-        }
-        why = settled[letter.source](letter) if letter.source in settled else None
-        if why is None or not self._deps.letters.finish(letter, at_ms=self._now_ms()):
-            return None
-        return _told(letter, "done", why)
-
-    def _caught_up(self, letter: Letter) -> str | None:
-        if letter.aggregate_id is None:
-            return None
-        head = self._deps.log.head(letter.aggregate_id, consistent=True)
-        if head is None or head.last_position < (letter.position or 0):
-            return None
-        proof = self._deps.prover.look(head, [self._region])
-        return "every read model has applied its log" if proof.applied_at_ms else None
-
-    def _restored(self, letter: Letter) -> str | None:
-        there = self._deps.log.get(*_place(letter), consistent=True)
-        return "the log has it again" if there is not None and there == _kept(letter) else None
-
-    def _answered(self, letter: Letter) -> str | None:
-        response = self._deps.responses_of(self._region).get(_commit_of(letter))
-        if response is None:
-            return "no answer is owed for it here"
-        return "it is answered" if response.published_at_ms is not None else None
+        why = self._settling.end_if_settled(letter)
+        return None if why is None else _told(letter, "done", why)
 
     def _sent(self, letter: Letter, detail: str) -> Told:
         self._deps.letters.replaying(letter, at_ms=self._now_ms())
@@ -244,18 +220,6 @@ class Replays:
         return self._deps.edge.now_ms()
 
 
-def _never_dropped(letter: Letter) -> str | None:
-    """Return why a letter must not be dropped, None if it may be."""
-    if letter.source in {PROJECTOR, STREAM, LOG} and letter.aggregate_id is not None:
-        return (
-            "what waits behind it is the log itself, which nobody may pass over; "
-            "put right what is wrong, then replay it or rebuild the read model"
-        )
-    if letter.source in {RESPONDER, SWEEPER}:
-        return "its answer is owed; put right what is wrong, then replay it"
-    return None
-
-
 def _same_command(letter: Letter) -> dict[str, Any]:
     """Return what makes a message the same command again: its group, its key, its first time."""
     carried = {name: text for name, text in letter.attributes.items() if name != GROUP}
@@ -267,27 +231,6 @@ def _same_command(letter: Letter) -> dict[str, Any]:
             name: {"DataType": "String", "StringValue": text} for name, text in carried.items()
         },
     }
-
-
-def _place(letter: Letter) -> tuple[str, int]:
-    assert letter.aggregate_id is not None
-    assert letter.position is not None
-    return letter.aggregate_id, letter.position
-
-
-def _commit_of(letter: Letter) -> str:
-    return letter.commit_id or letter.letter_id.partition(".")[2]
-
-
-def _kept(letter: Letter) -> Commit | None:
-    try:
-        return from_item(orjson.loads(letter.payload or "{}"))
-    except CorruptLog:
-        return None
-
-
-def _unknown(letter_id: str, region: str) -> Told:
-    return Told(letter=letter_id, outcome="unknown", detail=f"{region} has no letter {letter_id}")
 
 
 def _told(letter: Letter, outcome: Outcome, detail: str) -> Told:

@@ -160,6 +160,45 @@ def test_a_garbage_command_of_the_queue_stops_nobody_else(
     assert network.log.head(aggregate_id, consistent=True) is not None
 
 
+DISCARDED = {
+    "requestContext": {"condition": "MaxRecordAgeExceeded", "approximateInvokeCount": 9},
+    "payload": json.dumps({"Records": [stream_record("1", to_image(BAD), BAD)]}),
+}
+OBJECT = {"Records": [{"s3": {"bucket": {"name": "b"}, "object": {"key": "k"}}}]}
+UNDELIVERED = {"source": "antiphon", "detail": {"answer_id": "a", "command": {"commit": "x.1"}}}
+
+
+@some
+@given(
+    data=st.data(),
+    queue=st.sampled_from(["dead", "lane-dead", "acks-dead", "answers-dead", "discarded"]),
+    parts=st.tuples(*[st.none() | texts] * 4),
+)
+def test_garbage_in_a_dead_letter_queue_is_kept_or_stays_there(
+    network: Network, data: Any, queue: str, parts: tuple[Any, ...]
+):
+    valid = {
+        "dead": ACTIVATION,
+        "lane-dead": BAD_LANE,
+        "acks-dead": BAD_ACK,
+        "answers-dead": UNDELIVERED,
+        "discarded": OBJECT,
+    }[queue]
+    body = data.draw(bodies(valid).filter(lambda t: "\ud800" not in t and "\udfff" not in t))
+    network.discards["b", "k"] = data.draw(bodies(DISCARDED)).encode("utf-8", "surrogatepass")
+    before = {one.letter_id: one.attempts for one in network[AP].letters.values()}
+
+    told = network[AP].bury(queue, body, messageAttributes=attributes(*parts))
+
+    after = {one.letter_id: one.attempts for one in network[AP].letters.values()}
+    kept = after != before
+    # What names no commit and no object holds nothing that could be lost.
+    empty = queue in {"lane-dead", "discarded"}
+    assert kept != bool(told) or (empty and not kept and not told)
+    for letter in network[AP].letters.values():
+        network[AP].order("look", letter.letter_id)
+
+
 CONFIGURATION = {
     "type": "ApplyConfiguration",
     "command_id": "c1",

@@ -158,7 +158,11 @@ def test_a_message_that_sqs_moved_by_itself_says_since_when_it_is_under_way(netw
     assert not network[AP].bury(
         "dead",
         json.dumps(ACTIVATION),
-        attributes={"MessageGroupId": IMSI, "SentTimestamp": "1700000000000"},
+        attributes={
+            "MessageGroupId": IMSI,
+            "SentTimestamp": "1800000000000",
+            "ApproximateFirstReceiveTimestamp": "1700000000000",
+        },
     )
 
     [letter] = network[AP].letters.values()

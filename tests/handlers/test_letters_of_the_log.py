@@ -121,6 +121,26 @@ def test_what_stands_for_the_log_is_never_dropped(network: Network, source: str)
     assert network[EU].letters[letter_id].waits
 
 
+def test_what_the_log_never_had_may_be_dropped(network: Network):
+    commit = network.posted()
+    network[EU].project(*lane_messages([replace(commit, position=9, predecessor=8)]))
+    [letter_id] = network[EU].letters
+
+    assert network[EU].order("drop", letter_id, by="eva", reason="forged")[0] == "dropped"
+
+
+def test_what_the_log_has_is_not_dropped_though_it_cannot_be_read(network: Network):
+    commit = network.posted()
+    spoil(network, commit)
+    network[EU].stream(commit, spoil={0: {"e": {"S": "no list"}}})
+    [letter_id] = network[EU].letters
+
+    assert network[EU].order("drop", letter_id, by="eva", reason="x")[0] == "refused"
+    outcome, why = network[EU].order("replay", letter_id)
+    assert (outcome, "CorruptLog" in why) == ("failed", True)
+    assert network[EU].letters[letter_id].attempts == 2
+
+
 def test_a_stream_record_without_an_image_sets_its_aggregate_aside_alone(network: Network):
     commit = network.posted()
     record = {
@@ -233,9 +253,19 @@ def test_what_a_change_of_the_log_destroyed_is_kept_until_it_is_back(network: Ne
     assert (letter.source, letter.attempts) == ("log", 1)
     assert json.loads(letter.payload or "") == to_image(commit)
     assert network[EU].order("replay", letter.letter_id)[0] == "refused"
-    assert network[EU].order("drop", letter.letter_id, by="eva", reason="x")[0] == "refused"
     network.log._client.put_item(TableName=table, Item=item)
     assert network[EU].order("replay", letter.letter_id)[0] == "done"
+
+
+def test_a_change_of_the_log_that_is_right_may_be_dropped(network: Network):
+    commit = network.posted()
+    spoil(network, commit)
+    change = {"SequenceNumber": "7", "Keys": {"a": {"S": commit.aggregate_id}, "q": {"N": "1"}}}
+    record = {"eventSource": "aws:dynamodb", "eventName": "MODIFY", "dynamodb": change}
+    network[EU]._projector({"Records": [record]}, None)
+    [letter_id] = network[EU].letters
+
+    assert network[EU].order("drop", letter_id, by="eva", reason="I repaired it")[0] == "dropped"
 
 
 # Answers.
