@@ -184,3 +184,11 @@ def queued_commands_change_places(history: History) -> History:
     later = moved(history, mine, after=records(history, Returned, op=second.op)[0].step)
     [sent] = records(later, Invoked, op=first.op)
     return moved(later, sent, after=records(later, Returned, op=second.op)[0].step)
+
+
+@breaks("decision-is-valid", saying="is no state")
+def a_commit_that_cannot_be_folded_leaves_no_state(history: History) -> History:
+    def unknown(item: Any) -> None:
+        item["e"]["L"][0]["M"]["t"] = {"S": "Subscriber.SubscriberRenamed"}
+
+    return in_log(history, 1, unknown)

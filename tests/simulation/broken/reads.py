@@ -3,6 +3,7 @@
 import json
 
 from tests.simulation.altered import (
+    moved,
     records,
     returned,
     shown_at,
@@ -12,13 +13,17 @@ from tests.simulation.altered import (
 )
 from tests.simulation.broken.cases import NETWORK_ELEMENT, SUBSCRIBER, breaks, problem
 from tests.simulation.history import (
+    Appended,
     Applied,
     History,
     Invoked,
     Published,
     Returned,
 )
-from tests.simulation.sound import AP
+from tests.simulation.sound import (
+    AP,
+    US,
+)
 
 
 @breaks("read-shows-the-log", saying="service_profile")
@@ -139,3 +144,34 @@ def a_command_that_is_in_the_log_is_called_unknown(history: History) -> History:
     [first, *_] = [r for r in records(history, Returned) if '"acknowledgements"' in r.body]
     body = problem(404, "not_found")
     return with_record(history, first, status=404, body=body)
+
+
+@breaks("read-shows-the-log", saying="that the log does not have")
+def a_read_shows_an_aggregate_that_never_was(history: History) -> History:
+    unknown = returned(history, path="/subscribers/262011234567891")
+    shown = json.loads(records(history, Returned)[-1].body)
+    return with_record(history, unknown, status=200, body=json.dumps(shown))
+
+
+@breaks("read-shows-the-log", saying="no commit ends there")
+def a_read_is_as_of_where_no_commit_ends(history: History) -> History:
+    return with_body(history, records(history, Returned)[-1], applied_sequence=99)
+
+
+@breaks("read-shows-the-log", saying="stale")
+def an_eventual_read_is_called_fresh(history: History) -> History:
+    return with_body(history, returned(history, path=NETWORK_ELEMENT), stale=False)
+
+
+@breaks("timeline-shows-the-log", saying="came later")
+def a_timeline_shows_what_came_later(history: History) -> History:
+    last = records(history, Appended)[5]
+    answer = returned(history, path=f"{SUBSCRIBER}/timeline")
+    assert last.item["a"]["S"].startswith("sub.")
+    return moved(history, last, after=answer.step)
+
+
+@breaks("list-shows-the-log", saying="it names the region")
+def a_list_names_another_region(history: History) -> History:
+    answer = returned(history, path="/network-elements", site="ber-mitte-3")
+    return with_body(history, answer, region=US)

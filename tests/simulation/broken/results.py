@@ -112,3 +112,11 @@ def a_function_breaks(history: History) -> History:
 def a_problem_has_no_code_of_ours(history: History) -> History:
     [answer] = [r for r in replies(history) if '"key_reused"' in r.body]
     return with_body(history, answer, code="oops")
+
+
+@breaks("fresh-once", saying="did not append it")
+def the_first_is_another_than_who_appended(history: History) -> History:
+    """The duplicate says that it was the first, though it was sent after the append."""
+    first, duplicate = replies(history)[:2]
+    altered = with_body(history, first, duplicate=True)
+    return with_body(altered, records(altered, Returned, op=duplicate.op)[0], duplicate=False)
