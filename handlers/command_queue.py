@@ -67,6 +67,8 @@ def _take_one(deps: Dependencies, reader: CommandReader, record: Mapping[str, An
             traceparent=_attribute(attributes, "traceparent"),
             first_received_ms=_first_received_ms(record),
         )
+        if not deps.control.current().takes_queued(deps.settings.region):
+            return False
         decision = deps.event_store.decide(request)
     except _UNDECIDABLE as error:
         return _bury(deps, record, error)

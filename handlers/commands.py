@@ -40,6 +40,8 @@ def make_handler(deps: Dependencies) -> Callable[[dict[str, Any], Any], dict[str
                 correlation_id=headers.get("x-correlation-id"),
                 traceparent=headers.get("traceparent"),
             )
+            # Not by old states: what a leaving region takes must be known to have an end.
+            deps.control.current().check_serves(deps.settings.region)
             decision = deps.event_store.decide(request)
         except BadCommand as bad:
             return _told(Problem(BAD_COMMANDS[bad.code], bad.code, bad.detail, bad.errors))

@@ -20,11 +20,13 @@ from handlers.edge import Edge, real_edge
 from handlers.extension import catalog_of, load_extension
 from handlers.queues import Queues
 from handlers.settings import Settings
+from projections.control import Control
 from projections.failures import unanswerable
 from projections.letters import LetterStore
 from projections.projector import Projector
 from projections.proof import Prover
 from projections.reading import Reader
+from projections.regions import ControlStore, Topology
 from projections.responder import Responder
 from projections.responses import ResponseStore
 from projections.sweeper import Sweeper
@@ -80,11 +82,23 @@ class Dependencies:
         )
 
     @cached_property
+    def control(self) -> Control:
+        regions = self.settings.regions
+        client = self._clients.dynamodb(self.settings.region)
+        return Control(
+            ControlStore(client, table=self.settings.control_table, regions=regions),
+            elapsed_s=self.edge.clock.elapsed_s,
+            fresh_s=self.settings.control_fresh_s,
+            assumed=Topology.all_active(regions),
+        )
+
+    @cached_property
     def projector(self) -> Projector:
         region = self.settings.region
         return Projector(
             region=region,
             regions=frozenset(self.settings.regions),
+            topology=self.control.known,
             log=self.log,
             registry=self.registry,
             projections=self.projections,
@@ -102,7 +116,8 @@ class Dependencies:
         region = self.settings.region
         return Responder(
             region=region,
-            required=frozenset(self.settings.regions),
+            regions=frozenset(self.settings.regions),
+            topology=self.control.current,
             log=self.log,
             registry=self.registry,
             projections=self.projections,

@@ -95,14 +95,25 @@ def new_resolver() -> ConcurrentResolver:
     return app
 
 
+def problem_reply(error: EventStoreError) -> dict[str, Any]:
+    """Return what API Gateway gets for a request that no route was asked for."""
+    told = problem_of(error)
+    assert told is not None
+    return {
+        "statusCode": told.status,
+        "headers": {"Content-Type": CONTENT_TYPE, **told.headers()},
+        "body": told.body(),
+    }
+
+
 def unknown(what: str) -> Response[str]:
     """Return the problem for an id that nothing is known of."""
     return _response(Problem(404, "not_found", f"there is no such {what}"))
 
 
-def json_response(told: Any) -> Response[str]:
+def json_response(told: Any, status: int = 200) -> Response[str]:
     """Return what was asked for."""
-    return Response(200, "application/json", orjson.dumps(told).decode())
+    return Response(status, "application/json", orjson.dumps(told).decode())
 
 
 def problem(status: int, code: str, detail: str) -> Response[str]:

@@ -17,6 +17,7 @@ from eventstore.errors import (
     TooLarge,
 )
 from projections.reading import NotCaughtUp
+from projections.regions import NotServing
 
 RETRY_AFTER_S = 1
 
@@ -61,6 +62,7 @@ _PROBLEMS: dict[type[Exception], tuple[int, str]] = {
     DependencyNotReached: (409, "dependency_not_reached"),
     TooLarge: (413, "too_large"),
     StoreUnavailable: (_UNAVAILABLE, "unavailable"),
+    NotServing: (_UNAVAILABLE, "unavailable"),
     NotCaughtUp: (_UNAVAILABLE, "not_caught_up"),
 }
 
@@ -71,7 +73,7 @@ def problem_of(error: EventStoreError | NotCaughtUp) -> Problem | None:
     if known is None:
         return None
     status, code = known
-    if code == "unavailable":
+    if type(error) is StoreUnavailable:
         # What failed inside is for the log; the caller needs to know what to do.
         told = "the outcome may be unknown; sending the same command again is always safe"
         return Problem(status, code, told)

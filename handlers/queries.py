@@ -1,7 +1,9 @@
 """The query API of one region: views at the consistency that the reader asks for.
 
 Queries never touch the write side, but where the caller asks for it: `consistency=strong`,
-history, and `GET /commands/{commit}`.
+history, and `GET /commands/{commit}`. A region that is known not to be active answers none.
+Where the states cannot be read now it goes by the last ones that could: a read with a token or
+a strong one proves itself, and `eventual` promises nothing.
 """
 
 from collections.abc import Callable
@@ -17,12 +19,24 @@ from eventstore.consistency import token_of
 from eventstore.errors import StoreUnavailable
 from handlers.dependencies import Dependencies
 from handlers.envelope import CommandReader
-from handlers.http import ConcurrentResolver, json_response, new_resolver, ready, unknown
+from handlers.http import (
+    ConcurrentResolver,
+    json_response,
+    new_resolver,
+    problem_reply,
+    ready,
+    unknown,
+)
 from handlers.openapi import docs_page, document
 from handlers.resources import add_routes
 from projections.answers import iso
+from projections.regions import NotServing, RegionState
 
 CommitId = Annotated[str, StringConstraints(min_length=3, max_length=128), Path()]
+
+
+# Asked of a region whether it serves or not.
+_ABOUT = frozenset({"/health", "/openapi.json", "/docs"})
 
 
 def make_handler(deps: Dependencies) -> Callable[[dict[str, Any], Any], dict[str, Any]]:
@@ -33,7 +47,16 @@ def make_handler(deps: Dependencies) -> Callable[[dict[str, Any], Any], dict[str
     _commands(app, deps)
     _about(app, deps)
     ready(app)
-    return app.resolve
+
+    def handle(event: dict[str, Any], context: Any) -> dict[str, Any]:
+        try:
+            if event["rawPath"] not in _ABOUT:
+                deps.control.known().check_serves(deps.settings.region)
+        except NotServing as error:
+            return problem_reply(error)
+        return app.resolve(event, context)
+
+    return handle
 
 
 def _commands(app: ConcurrentResolver, deps: Dependencies) -> None:
@@ -51,9 +74,18 @@ def _about(app: ConcurrentResolver, deps: Dependencies) -> None:
 
     @app.get("/health", summary="Is this region serving?", tags=["about"])
     def health() -> Response[str]:
-        settings = deps.settings
-        told = {"status": "ok", "region": settings.region, "regions": settings.regions}
-        return json_response(told | {"mode": settings.mode})
+        settings, topology = deps.settings, deps.control.known()
+        state = topology.state(settings.region)
+        told = {
+            "status": "ok" if state is RegionState.ACTIVE else "not serving",
+            "state": state,
+            "region": settings.region,
+            "regions": settings.regions,
+            "serving": topology.serving,
+            "mode": settings.mode,
+        }
+        # What balances between regions goes by the status and sends its requests elsewhere.
+        return json_response(told, 200 if state is RegionState.ACTIVE else 503)
 
     @app.get("/openapi.json", include_in_schema=False)
     def openapi() -> Response[str]:
@@ -80,8 +112,9 @@ def _status(deps: Dependencies, commit: Commit) -> dict[str, Any]:
     }
     if commit.origin not in deps.settings.regions:
         return told | {"origin_reachable": False}
+    answering = deps.control.known().answering_region(commit.origin)
     try:
-        response = deps.responses_of(commit.origin).get(commit.commit_id)
+        response = deps.responses_of(answering).get(commit.commit_id)
     except StoreUnavailable:
         return told | {"origin_reachable": False}
     if response is not None:

@@ -97,8 +97,8 @@ class Settings(BaseSettings, EdgeBounds, ReadBounds, Bounds):
     Attributes:
         function: the module of `handlers` to run.
         region: the function's own region (`AWS_REGION`).
-        regions: all regions, separated by commas; every one of them must apply a command
-            before it is answered.
+        regions: all regions, separated by commas; every one of them that is not drained must
+            apply a command before it is answered.
         mode: STRONG, the only mode of this version.
         secret: what identifiers, tokens and consistency tokens are keyed with.
         account: the AWS account id, for the URLs of queues.
@@ -121,6 +121,7 @@ class Settings(BaseSettings, EdgeBounds, ReadBounds, Bounds):
     responses_table: Name
     snapshots_table: Name
     letters_table: Name
+    control_table: Name
     bus: Name
     lane_queue: Name
     acks_queue: Name

@@ -5,7 +5,7 @@ from typing import Any
 
 from aws_lambda_powertools import Logger
 
-from eventstore.errors import described
+from eventstore.errors import StoreUnavailable, described
 from handlers.dependencies import Dependencies
 from projections.failures import SWEEPER
 
@@ -16,7 +16,11 @@ def make_handler(deps: Dependencies) -> Callable[[dict[str, Any], Any], dict[str
     """Return the handler of the schedule; its result says what the sweep did."""
 
     def handle(_event: dict[str, Any], _context: Any) -> dict[str, Any]:
-        swept = deps.sweeper.sweep()
+        try:
+            swept = deps.sweeper.sweep()
+        except StoreUnavailable as unknown:
+            logger.warning("nothing swept", reason=described(unknown))
+            return {"looked_at": 0, "answered": 0, "lagging": {}}
         told = {
             "looked_at": swept.looked_at,
             "answered": swept.answered,

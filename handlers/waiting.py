@@ -13,7 +13,7 @@ from botocore.exceptions import ClientError
 from eventstore.commits import Commit
 from eventstore.errors import EventStoreError
 from handlers.dependencies import Dependencies
-from projections.responses import Response, ResponseStore
+from projections.responses import Response
 
 
 def await_answer(deps: Dependencies, commit: Commit, *, wait_s: float) -> str | None:
@@ -21,8 +21,9 @@ def await_answer(deps: Dependencies, commit: Commit, *, wait_s: float) -> str | 
     settings, clock = deps.settings, deps.edge.clock
     if commit.origin not in settings.regions:
         return None
-    responses = deps.responses_of(commit.origin)
-    elsewhere = commit.origin != settings.region
+    answering = deps.control.known().answering_region(commit.origin)
+    responses = deps.responses_of(answering)
+    elsewhere = answering != settings.region
     deadline_s = clock.elapsed_s() + wait_s
     prove_at_s = clock.elapsed_s() + settings.prove_after_ms / 1000
     while True:
@@ -32,7 +33,7 @@ def await_answer(deps: Dependencies, commit: Commit, *, wait_s: float) -> str | 
                 return response.body
             if elsewhere and clock.elapsed_s() >= prove_at_s:
                 prove_at_s = clock.elapsed_s() + settings.prove_after_ms / 1000
-                if body := _proven(deps, commit, response, responses):
+                if body := _proven(deps, commit, response, answering):
                     return body
         except (EventStoreError, ClientError):
             # Without the origin there is no proof, since it is a required region itself. And
@@ -44,14 +45,17 @@ def await_answer(deps: Dependencies, commit: Commit, *, wait_s: float) -> str | 
 
 
 def _proven(
-    deps: Dependencies, commit: Commit, response: Response | None, responses: ResponseStore
+    deps: Dependencies, commit: Commit, response: Response | None, answering: str
 ) -> str | None:
     if response is None:
         # Not opened yet, or answered so long ago that it has expired: never open it from here.
         return None
-    proof = deps.prover.look(commit, response.lacks(frozenset(deps.settings.regions)))
+    responses = deps.responses_of(answering)
+    # As whoever answers would: the same regions are required, by states that are as fresh.
+    responder = replace(deps.responder, region=answering, responses=responses)
+    proof = deps.prover.look(commit, response.lacks(responder.topology().required(answering)))
     if proof.lagging or proof.silent:
         return None
     due_ms = deps.prover.now_ms() + deps.settings.answer_due_ms
     gathered = responses.gather(commit.commit_id, proof.applied_at_ms, due_ms=due_ms)
-    return replace(deps.responder, responses=responses).complete(gathered) if gathered else None
+    return responder.complete(gathered) if gathered else None

@@ -5,7 +5,7 @@ makes answers fast; what proves that a region has applied a commit is its own vi
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Annotated, Protocol
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
@@ -57,22 +57,34 @@ def read_message(body: str) -> AckMessage:
         raise MalformedMessage(f"not an acknowledgement: {error.error_count()} errors") from error
 
 
-def messages_by_origin(
-    commits: Iterable[Commit], *, region: str, applied_at_ms: int
+def messages_by_region(
+    commits: Iterable[Commit],
+    *,
+    answering: Callable[[str], str],
+    region: str,
+    applied_at_ms: int,
 ) -> dict[str, list[str]]:
-    """Return the message bodies to send to each region of origin."""
+    """Return the message bodies to send to each region that answers.
+
+    Args:
+        commits: applied in `region`, all at the same time.
+        answering: the region that answers the commands of an origin.
+        region: who acknowledges.
+        applied_at_ms: when it had applied them, ms since 1970.
+
+    """
     acks: dict[str, list[Ack]] = defaultdict(list)
     for commit in commits:
         ack = Ack(commit=commit.commit_id, recorded_at_ms=commit.recorded_at_ms)
-        acks[commit.origin].append(ack)
+        acks[answering(commit.origin)].append(ack)
     return {
-        origin: [
+        answers: [
             AckMessage(
                 region=region,
                 applied_at_ms=applied_at_ms,
-                acks=tuple(of_origin[start : start + MAX_A_MESSAGE]),
+                acks=tuple(together[start : start + MAX_A_MESSAGE]),
             ).model_dump_json()
-            for start in range(0, len(of_origin), MAX_A_MESSAGE)
+            for start in range(0, len(together), MAX_A_MESSAGE)
         ]
-        for origin, of_origin in acks.items()
+        for answers, together in acks.items()
     }

@@ -4,7 +4,7 @@ The id and the body depend only on the commit and the view, never on who builds 
 often. The body is built once, stored, and published as stored.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -36,6 +36,7 @@ def build_answer(
     *,
     keys: Keys,
     applied_at_ms: Mapping[str, int],
+    left_out: Sequence[str],
     answered_at_ms: int,
 ) -> str:
     """Return the body of Event B as JSON.
@@ -45,6 +46,7 @@ def build_answer(
         view: the aggregate's view, read consistently in the answering region.
         keys: the installation's keys.
         applied_at_ms: when each required region had applied the commit.
+        left_out: the drained regions, which may not have applied it.
         answered_at_ms: now.
 
     """
@@ -68,7 +70,7 @@ def build_answer(
         "state": view.document,
         "as_of_sequence": view.applied % EPOCH_SPAN,
         "regions": {region: iso(at) for region, at in sorted(applied_at_ms.items())},
-        "drained": [],
+        "drained": sorted(left_out),
         "origin": commit.origin,
         "consistency_token": token_of(keys, commit),
         "correlation_id": commit.correlation_id,

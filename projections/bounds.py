@@ -67,6 +67,16 @@ class ReadBounds(BaseModel):
         int,
         Field(ge=5, le=1_000, description="Milliseconds between two looks for a token's commit"),
     ] = 50
+    control_fresh_s: Annotated[
+        float,
+        Field(
+            ge=1,
+            le=300,
+            # Draining and returning hold every state longer than this, so it is also what
+            # an operator waits for.
+            description="Seconds for which a function may go by the regions' states it has read",
+        ),
+    ] = 10.0
     letter_kept_s: Annotated[
         int,
         Field(

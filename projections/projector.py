@@ -18,13 +18,14 @@ from eventstore.commits import Commit
 from eventstore.errors import StoreUnavailable
 from eventstore.folding import domain_events
 from eventstore.log import CommitLog
-from projections.acknowledgements import Acknowledger, messages_by_origin
+from projections.acknowledgements import Acknowledger, messages_by_region
 from projections.bounds import READ_BOUNDS, ReadBounds
 from projections.failures import set_aside_commit
 from projections.gaps import commits_after
 from projections.lane import Delivery
 from projections.letters import Filing, LetterStore
 from projections.projection import Change, Document, Projection
+from projections.regions import Topology
 from projections.responses import ResponseStore
 from projections.views import View, ViewStore
 
@@ -58,6 +59,8 @@ class Projector:
     Args:
         region: the projector's own.
         regions: all of them; commits of an origin that is no longer one are not acknowledged.
+        topology: who answers for whom, as far as it is known. The projector goes on in every
+            state, and by old ones an acknowledgement takes a detour, nothing else.
         acknowledge: sends acknowledgements to the regions of origin.
         redeliver: has commits delivered to this projector again, some seconds later.
         now_ms: the wall clock, in ms since 1970.
@@ -66,6 +69,7 @@ class Projector:
 
     region: str
     regions: frozenset[str]
+    topology: Callable[[], Topology]
     log: CommitLog
     registry: Registry
     projections: Sequence[Projection]
@@ -146,9 +150,10 @@ class Projector:
         So a crash after this leaves an answer that the sweeper knows to be pending.
         """
         now_ms = self.now_ms()
+        answering = self.topology().answering_region
         for commit in commits:
             # What is folded again long after must not be answered again.
-            if commit.origin == self.region and not self.bounds.may_be_forgotten(
+            if answering(commit.origin) == self.region and not self.bounds.may_be_forgotten(
                 commit.recorded_at_ms, now_ms=now_ms
             ):
                 due_ms = now_ms + self.bounds.answer_due_ms
@@ -178,20 +183,24 @@ class Projector:
     def _acknowledge(
         self, applied: Sequence[_Applied], redelivered: set[str]
     ) -> dict[str, Exception]:
-        """Acknowledge to the regions of origin; return the aggregates that must come again."""
+        """Acknowledge to the regions that answer; return the aggregates that must come again."""
         # What was applied before is acknowledged again: its acknowledgement may be lost.
         commits = [
             c for one in applied for c in (*one.before, *one.now) if c.origin in self.regions
         ]
         if not commits:
             return {}
-        bodies = messages_by_origin(commits, region=self.region, applied_at_ms=self.now_ms())
+        answering = self.topology().answering_region
+        bodies = messages_by_region(
+            commits, answering=answering, region=self.region, applied_at_ms=self.now_ms()
+        )
         unheard = self.acknowledge(bodies)
         # An origin out of reach must not hold up the stream for all others: what it has not
         # heard comes back to this projector later, and is acknowledged then. One copy: what
         # repeats for another reason has its copy under way.
         new = {commit.commit_id for one in applied for commit in one.now}
-        again = [c for c in commits if c.origin in unheard and c.commit_id in (new | redelivered)]
+        wanted = new | redelivered
+        again = [c for c in commits if answering(c.origin) in unheard and c.commit_id in wanted]
         if again:
             try:
                 self.redeliver(again)

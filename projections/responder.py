@@ -23,6 +23,7 @@ from projections.acknowledgements import AckMessage
 from projections.answers import DETAIL_TYPES, build_answer
 from projections.bounds import READ_BOUNDS, ReadBounds
 from projections.projection import Change, Projection
+from projections.regions import Topology
 from projections.responses import Response, ResponseStore
 from projections.views import ViewStore
 
@@ -61,10 +62,18 @@ class Heard:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Responder:
-    """The responder of the region where the commands came in."""
+    """The responder of the region where the commands came in.
+
+    Args:
+        region: whose commands it answers, or another's that is lost and that it has adopted.
+        regions: all of them; nobody else can acknowledge.
+        topology: the regions' states, never older than they may be to decide who is required.
+
+    """
 
     region: str
-    required: frozenset[str]
+    regions: frozenset[str]
+    topology: Callable[[], Topology]
     log: CommitLog
     registry: Registry
     projections: Sequence[Projection]
@@ -83,7 +92,7 @@ class Responder:
             for ack in message.acks:
                 # Older than a response item lives: its answer may be long gone, not missing.
                 gone = self.bounds.may_be_forgotten(ack.recorded_at_ms, now_ms=now_ms)
-                if message.region in self.required and not gone:
+                if message.region in self.regions and not gone:
                     heard[ack.commit][message.region] = message.applied_at_ms
         result = Heard()
         gathered: list[Response] = []
@@ -95,6 +104,12 @@ class Responder:
                 result.again.add(commit_id)
             else:
                 gathered += [response] if response else []
+        try:
+            self.topology()
+        except StoreUnavailable:
+            # They are pending, and the sweeper answers them once it is known who is required.
+            # Coming again by the queue they would become dead letters while a region is cut off.
+            return result
         answered = self.answer(gathered)
         return Heard(result.again | answered.again, answered.unanswerable)
 
@@ -103,10 +118,11 @@ class Responder:
         answers: list[Answer] = []
         result = Heard()
         for response in responses:
-            if response.lacks(self.required):
-                continue
             try:
-                answers += self._answers_to(response)
+                topology = self.topology()
+                if response.lacks(topology.required(self.region)):
+                    continue
+                answers += self._answers_to(response, topology)
             except StoreUnavailable:
                 result.again.add(response.commit_id)
             except Exception as error:  # noqa: BLE001 - one that cannot be answered stops no other
@@ -125,15 +141,16 @@ class Responder:
         None if a required region is still lacking. The sweeper of the region of origin
         publishes what is stored.
         """
-        if response.body is not None or response.lacks(self.required):
+        topology = self.topology()
+        if response.body is not None or response.lacks(topology.required(self.region)):
             return response.body
-        body = self._build(response)
+        body = self._build(response, topology)
         if self.responses.store_body(response.commit_id, body, at_ms=self.now_ms()):
             return body
         stored = self.responses.get(response.commit_id)
         return stored.body if stored else None
 
-    def _answers_to(self, response: Response) -> list[Answer]:
+    def _answers_to(self, response: Response, topology: Topology) -> list[Answer]:
         """Return the answer to publish: built and stored now, or stored by who did not publish.
 
         What another responder has just stored is left to it, so an answer is published twice
@@ -141,7 +158,7 @@ class Responder:
         """
         body = response.body
         if body is None:
-            body = self._build(response)
+            body = self._build(response, topology)
             if not self.responses.store_body(response.commit_id, body, at_ms=self.now_ms()):
                 return []
         elif abs(self.now_ms() - (response.stored_at_ms or 0)) < self.bounds.publish_claim_ms:
@@ -151,7 +168,7 @@ class Responder:
         outcome = orjson.loads(body)["outcome"]
         return [Answer(response.commit_id, DETAIL_TYPES[outcome], body)]
 
-    def _build(self, response: Response) -> str:
+    def _build(self, response: Response, topology: Topology) -> str:
         commit = self._commit(response.commit_id)
         shown = next(p for p in self.projections if p.shows_state and p.covers(commit.aggregate_id))
         view = self.views.read(shown, commit.aggregate_id, consistent=True)
@@ -163,7 +180,8 @@ class Responder:
             Change(commit, domain_events(aggregate, commit)),
             view,
             keys=self.keys,
-            applied_at_ms={r: response.applied_at_ms[r] for r in self.required},
+            applied_at_ms={r: response.applied_at_ms[r] for r in topology.required(self.region)},
+            left_out=topology.left_out(self.region),
             answered_at_ms=self.now_ms(),
         )
 

@@ -146,6 +146,28 @@ class ResponseStore:
                 page = self._client.query(**query)
             yield from (item["c"]["S"] for item in page["Items"])
 
+    def count_pending(self) -> int:
+        """Return how many answers are not published yet, as the index has it: some ms late."""
+        return sum(self._count_pending(str(shard)) for shard in range(_SHARDS))
+
+    def _count_pending(self, shard: str) -> int:
+        query: QueryInputTypeDef = {
+            "TableName": self._table,
+            "IndexName": "pending",
+            "KeyConditionExpression": "pending = :shard",
+            "ExpressionAttributeValues": {":shard": {"S": shard}},
+            "Select": "COUNT",
+        }
+        count = 0
+        # Bounded by the index itself: each page starts after the one before.
+        while True:
+            with passing_errors_translated("count pending answers"):
+                page = self._client.query(**query)
+            count += page["Count"]
+            if "LastEvaluatedKey" not in page:
+                return count
+            query["ExclusiveStartKey"] = page["LastEvaluatedKey"]
+
     def _update(self, commit_id: str, request: dict[str, Any]) -> Response | None:
         try:
             with passing_errors_translated("write a response"):

@@ -55,7 +55,13 @@ class Sweeper:
     bounds: ReadBounds = READ_BOUNDS
 
     def sweep(self) -> Swept:
-        """Look at overdue answers once each, bounded in number and time."""
+        """Look at overdue answers once each, bounded in number and time.
+
+        Raises:
+            StoreUnavailable: it is not known which regions are required.
+
+        """
+        self.responder.topology()
         swept = _Sweep()
         until_ms = self.now_ms() + self.bounds.sweep_ms
         for commit_id in self.responses.overdue(
@@ -88,7 +94,9 @@ class Sweeper:
         if response is None or commit is None:
             raise CorruptLog("a pending answer is of no commit in the log")
         swept.recorded_at_ms[commit_id] = commit.recorded_at_ms
-        lacking = response.lacks(self.responder.required)
+        # Read for each: a sweep may take longer than states may be gone by.
+        required = self.responder.topology().required(self.responder.region)
+        lacking = response.lacks(required)
         proof = self.prover.look(commit, lacking, skip=swept.silent)
         swept.silent.update(proof.silent)
         for region in (*proof.lagging, *proof.silent):
@@ -101,7 +109,7 @@ class Sweeper:
             if gathered is None:
                 return True
             response = gathered
-        if response.lacks(self.responder.required):
+        if response.lacks(required):
             return False
         heard = self.responder.answer([response])
         swept.unanswerable.update(heard.unanswerable)

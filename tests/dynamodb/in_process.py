@@ -137,7 +137,12 @@ class InProcessDynamoDB:
         table = self._table("Scan", request["TableName"])
         index, start = request.get("IndexName"), request.get("ExclusiveStartKey")
         after = None if start is None else table.place_after(index, start)
-        return self._page("Scan", request, table, table.collections(index).everything(after=after))
+        found = table.collections(index).everything(after=after)
+        if "Segment" in request:
+            # A partition is in one segment as a whole, as in DynamoDB.
+            segment, of = request["Segment"], request["TotalSegments"]
+            found = (item for item in found if table.segment_of(item, of) == segment)
+        return self._page("Scan", request, table, found)
 
     @_operation
     def batch_get_item(self, request: dict[str, Any]) -> dict[str, Any]:

@@ -17,7 +17,7 @@ KNOWN: dict[str, set[str]] = {
     "Query": {"KeyConditionExpression", "ScanIndexForward", "ReturnConsumedCapacity"}
     | _PAGED
     | _EXPRESSIONS,
-    "Scan": _PAGED | {"ReturnConsumedCapacity"},
+    "Scan": _PAGED | {"ReturnConsumedCapacity", "Segment", "TotalSegments"},
     "BatchGetItem": {"RequestItems", "ReturnConsumedCapacity"},
     "TransactWriteItems": {"TransactItems", "ReturnConsumedCapacity"},
     "CreateTable": {"TableName", "BillingMode", "AttributeDefinitions", "KeySchema"}

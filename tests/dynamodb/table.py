@@ -156,6 +156,10 @@ class Table:
             raise NotValid(f"The table does not have the specified index: {index}")
         return self.indexes[index]
 
+    def segment_of(self, item: Mapping[str, Value], segments: int) -> int:
+        """Return the segment of a parallel scan that an item is in: that of its partition."""
+        return scattered(order_of(item[self.key.attributes[0]]))[0] % segments
+
     def last_key(self, index: str | None, item: Mapping[str, Value]) -> Item:
         """Return where a page ended: the keys of the table, and of the index that was read."""
         return {**self.collections(index).key.of_item(item), **self.key.of_item(item)}

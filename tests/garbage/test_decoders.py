@@ -27,7 +27,7 @@ from handlers.problems import BAD_COMMANDS
 from projections.acknowledgements import (
     AckMessage,
     MalformedMessage,
-    messages_by_origin,
+    messages_by_region,
     read_message,
 )
 from projections.lane import Delivery, lane_messages, read_lane
@@ -157,8 +157,11 @@ def test_a_message_of_the_lane_is_read_or_malformed(body: str):
     assert all(isinstance(commit, Commit) for commit in delivery.commits)
 
 
-[ACK_BODY] = messages_by_origin(
-    [COMMIT, a_commit(3)], region="eu-west-1", applied_at_ms=1_700_000_000_000
+[ACK_BODY] = messages_by_region(
+    [COMMIT, a_commit(3)],
+    answering=lambda origin: origin,
+    region="eu-west-1",
+    applied_at_ms=1_700_000_000_000,
 )["us-east-1"]
 
 

@@ -30,8 +30,10 @@ from handlers import (
 from handlers.dependencies import Dependencies
 from handlers.discards import Discards
 from handlers.settings import Settings
+from projections.control import Control
 from projections.lane import lane_messages
 from projections.letters import Letter
+from projections.regions import ControlStore, RegionState, Topology
 from projections.responder import Answer
 from tests.dynamodb import tables
 
@@ -334,6 +336,10 @@ class Network:
         _make_tables(engine, events=events, number=number)
         client = CrashingClient(engine.client("dynamodb"), self.crashes)
         self.log = DynamoDBLog(client, table=events)  # type: ignore[arg-type]
+        self.states = ControlStore(client, table=f"control-h{number}", regions=REGIONS)  # type: ignore[arg-type]
+        # The clock by which states grow old: it stands still until a test lets time pass.
+        self.elapsed_s = 0.0
+        self.without_states: set[str] = set()
         self.regions = {name: self._region(engine, name, events, number) for name in REGIONS}
 
     def _region(self, engine: Any, name: str, events: str, number: int) -> Region:
@@ -351,6 +357,7 @@ class Network:
                 "ANTIPHON_RESPONSES_TABLE": f"responses-h{number}",
                 "ANTIPHON_SNAPSHOTS_TABLE": f"snapshots-h{number}",
                 "ANTIPHON_LETTERS_TABLE": f"letters-h{number}",
+                "ANTIPHON_CONTROL_TABLE": f"control-h{number}",
                 "ANTIPHON_BUS": "antiphon",
                 "ANTIPHON_LANE_QUEUE": "lane",
                 "ANTIPHON_ACKS_QUEUE": "acks",
@@ -363,11 +370,28 @@ class Network:
         )
         deps = Dependencies(settings, _EngineClients(engine, self.crashes))  # type: ignore[arg-type]
         deps.__dict__["log"] = self.log
+        deps.__dict__["control"] = Control(
+            _StatesFrom(self, name),  # type: ignore[arg-type]
+            elapsed_s=lambda: self.elapsed_s,
+            fresh_s=settings.control_fresh_s,
+            assumed=Topology.all_active(REGIONS),
+        )
         deps.__dict__["discards"] = Discards(Bucket(self.discards))  # type: ignore[arg-type]
         return Region(deps, HeldBus(self.crashes), HeldQueues(self))
 
     def __getitem__(self, name: str) -> Region:
         return self.regions[name]
+
+    def move(self, region: str, *states: RegionState, adopter: str | None = None) -> None:
+        """Move a region from state to state; functions learn of it once their time is over."""
+        for state in states:
+            before = self.states.read()
+            after = before.moved(region, state, at_ms=1, adopter=adopter)
+            assert self.states.change(before, after)
+
+    def states_grow_old(self) -> None:
+        """Let pass what a function may go by what it has read."""
+        self.elapsed_s += self[REGIONS[0]].deps.settings.control_fresh_s
 
     def take(self, region: str, queue: str) -> list[str]:
         """Return the messages waiting in a queue, and empty it."""
@@ -397,6 +421,19 @@ class Network:
         raise AssertionError("the regions do not come to rest")
 
 
+class _StatesFrom:
+    """The regions' states as one region reads them, unless it cannot."""
+
+    def __init__(self, network: Network, region: str) -> None:
+        self._network = network
+        self._region = region
+
+    def read(self) -> Topology:
+        if self._region in self._network.without_states:
+            raise StoreUnavailable("the states cannot be read")
+        return self._network.states.read()
+
+
 class _EngineClients:
     def __init__(self, engine: Any, crashes: Crashes) -> None:
         self._engine = engine
@@ -412,6 +449,7 @@ class _EngineClients:
 
 def _make_tables(engine: Any, *, events: str, number: int) -> None:
     tables.create(engine.client("dynamodb", REGIONS[0]), "events", name=events)
+    tables.create(engine.client("dynamodb", REGIONS[0]), "control", name=f"control-h{number}")
     for region in REGIONS:
         client = engine.client("dynamodb", region)
         for table in ("views", "responses", "snapshots", "letters"):

@@ -225,7 +225,14 @@ def test_a_commands_status_is_told_in_any_region(network: Network):
 def test_health_names_the_region(network: Network):
     assert network[AP].get("/health") == (
         200,
-        {"status": "ok", "region": AP, "regions": list(REGIONS), "mode": "STRONG"},
+        {
+            "status": "ok",
+            "state": "active",
+            "region": AP,
+            "regions": list(REGIONS),
+            "serving": list(REGIONS),
+            "mode": "STRONG",
+        },
     )
 
 

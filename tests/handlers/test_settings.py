@@ -23,6 +23,7 @@ VALID = {
     "ANTIPHON_RESPONSES_TABLE": "responses",
     "ANTIPHON_SNAPSHOTS_TABLE": "snapshots",
     "ANTIPHON_LETTERS_TABLE": "letters",
+    "ANTIPHON_CONTROL_TABLE": "control",
     "ANTIPHON_BUS": "bus",
     "ANTIPHON_LANE_QUEUE": "lane",
     "ANTIPHON_ACKS_QUEUE": "acks",

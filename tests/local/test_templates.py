@@ -122,14 +122,19 @@ def test_the_secret_is_shown_nowhere():
     assert "Default" not in secret
 
 
-def test_the_log_is_the_only_global_table_and_cannot_be_deleted_with_its_stack():
+def test_the_global_tables_are_strong_and_cannot_be_deleted_with_their_stack():
     template = yaml_parse((TEMPLATES / "global.yaml").read_text())
-    table = template["Resources"]["EventsTable"]
-    assert global_tables() == ("antiphon-events",)
-    assert table["DeletionPolicy"] == table["UpdateReplacePolicy"] == "Retain"
+    assert global_tables() == ("antiphon-events", "antiphon-control")
     assert template["Parameters"]["MultiRegionConsistency"]["Default"] == "STRONG"
-    # A strong table takes neither a time to live nor local indexes.
-    assert not {"TimeToLiveSpecification", "LocalSecondaryIndexes"} & table["Properties"].keys()
+    for table in template["Resources"].values():
+        assert table["DeletionPolicy"] == table["UpdateReplacePolicy"] == "Retain"
+        consistency = table["Properties"]["MultiRegionConsistency"]
+        assert (
+            consistency
+            == template["Resources"]["EventsTable"]["Properties"]["MultiRegionConsistency"]
+        )
+        # A strong table takes neither a time to live nor local indexes.
+        assert not {"TimeToLiveSpecification", "LocalSecondaryIndexes"} & table["Properties"].keys()
 
 
 # What a mapping must say so that nothing is lost, with Lambda's documentation as the source.
@@ -269,6 +274,17 @@ def test_the_log_is_written_by_the_command_handlers_alone_and_only_by_puts(funct
     writers = {"antiphon-commands", "antiphon-command-queue"}
     allowed = {"dynamodb:GetItem", "dynamodb:Query"}
     assert on_the_log == allowed | ({"dynamodb:PutItem"} if function in writers else set())
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_the_regions_states_are_changed_by_operators_alone(function):
+    on_the_states = {
+        statement["Action"]
+        for statement in statements_of(function)
+        if "table/antiphon-control" in str(statement["Resource"])
+    }
+    # Dead letters are dealt with in every state, and answered by others.
+    assert on_the_states == (set() if function == "antiphon-dead-letters" else {"dynamodb:GetItem"})
 
 
 def test_only_those_who_answer_may_publish():

@@ -78,6 +78,7 @@ def settings_of(function: str, region: str, regions: Sequence[str]) -> Settings:
             "ANTIPHON_RESPONSES_TABLE": "antiphon-responses",
             "ANTIPHON_SNAPSHOTS_TABLE": "antiphon-snapshots",
             "ANTIPHON_LETTERS_TABLE": "antiphon-letters",
+            "ANTIPHON_CONTROL_TABLE": "antiphon-control",
             "ANTIPHON_BUS": "antiphon",
             "ANTIPHON_LANE_QUEUE": "antiphon-lane",
             "ANTIPHON_ACKS_QUEUE": "antiphon-acks",

@@ -36,7 +36,9 @@ class Observer:
         self.recorder.take(record, **fields)
 
     def appended(self, region: str, change: Change) -> None:
-        """Take a change of the event table's journal."""
+        """Take a change of the event table's journal; the regions' states are no events."""
+        if change.table != "antiphon-events":
+            return
         image = change.new if change.new is not None else change.old
         self.record(Appended, region=region, item=image, change=change.kind)
 

@@ -1,4 +1,4 @@
-"""The event table: one journal for all regions and a replica in each, by infra.local's rules.
+"""The global tables: one journal for all regions and a replica in each, by infra.local's rules.
 
 Writes and consistent reads reach the journal in the middle of the round trip to a majority; a
 replica gets what is in the journal when the network lets it, in the journal's order. A region
@@ -47,7 +47,7 @@ class StrongTable:
         self._changes: list[Change] = []
         self._due_ms = dict.fromkeys(network.regions, math.inf)
         # Which region is writing an item: in the journal, and not acknowledged yet.
-        self._being_written: dict[tuple[str, str], list[str]] = {}
+        self._being_written: dict[tuple[str, ...], list[str]] = {}
         network.on_change(self._links_changed)
 
     def call(self, operation: str, request: dict[str, Any], *, region: str) -> dict[str, Any]:
@@ -63,7 +63,8 @@ class StrongTable:
 
     def _write(self, operation: str, request: dict[str, Any], region: str) -> dict[str, Any]:
         key = request.get("Key") or request["Item"]
-        place = (key["a"]["S"], key["q"]["N"])
+        names = self._journal.key_names(request["TableName"])
+        place = (request["TableName"], *(str(key[name]) for name in names))
         self._half_a_round_trip(operation, region)
         writing = self._being_written.setdefault(place, [])
         if any(other != region for other in writing):

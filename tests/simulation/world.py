@@ -37,6 +37,7 @@ from tests.simulation.virtual_time import VirtualTime
 # 2027-01-15, a Friday: true time at the start of every run.
 EPOCH_MS = 1_800_000_000_000.0
 _EVENTS = "antiphon-events"
+_GLOBAL_TABLES = ("events", "control")
 
 
 class World:
@@ -72,12 +73,12 @@ class World:
         self.clients = Clients(self, self._chances.of("clients"))
 
     def _make_tables(self) -> None:
-        self.journal = Engine(["events"])
+        self.journal = Engine(_GLOBAL_TABLES)
         self.strong = StrongTable(
             self.time,
             self.network,
             journal=self.journal,
-            replicas={region: Engine(["events"]) for region in self.regions},
+            replicas={region: Engine(_GLOBAL_TABLES) for region in self.regions},
             appended=self.observer.appended,
             shown=self._shown,
         )
@@ -159,7 +160,7 @@ class World:
         self, region: str, operation: str, table: str, request: dict[str, Any]
     ) -> dict[str, Any]:
         """Serve a call to DynamoDB in a region."""
-        if table == _EVENTS:
+        if table.removeprefix("antiphon-") in _GLOBAL_TABLES:
             return self.strong.call(operation, request, region=region)
         return self.tables[region].call(operation, request)
 
@@ -194,6 +195,8 @@ class World:
     # What happens by itself.
 
     def _shown(self, region: str, change: Change) -> None:
+        if change.table != _EVENTS:
+            return
         aggregate_id = change.key["a"]["S"]
         self._streams[region][zlib.crc32(aggregate_id.encode()) % SHARDS].show(change)
 

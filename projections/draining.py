@@ -1,0 +1,210 @@
+"""Take a region out of service and bring it back, step by step, without a wrong answer.
+
+What makes it right is the order: a state is held longer than any function goes by an older
+one, and only then the next thing is done. Each way is a generator: it yields what it waits
+for, and whoever drives it pauses. Left off anywhere, the same way begun again goes on.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+
+from eventstore.errors import StoreUnavailable
+from projections.adoption import Adoption
+from projections.catching_up import Compared, Comparison
+from projections.regions import ControlStore, RegionRefused, RegionState, Standing, Topology
+from projections.responses import ResponseStore
+
+_CHANGE_TRIES = 20
+_NAMED = 3
+_EMPTY_LOOKS = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """What is being done or waited for: the phase, and how far it is, for people."""
+
+    phase: str
+    told: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RegionMoves:
+    """Moves regions from state to state, for one operator.
+
+    Args:
+        states: the control item, read and changed where it can be reached.
+        comparison: compares the log with a region's views.
+        responses_of: the response items of any region.
+        queued: how many commands wait in a region's queue.
+        sweep: has a region's sweeper look for overdue answers; returns what it did.
+        adoption: takes over a lost region's answers, given that region and its adopter.
+        fresh_s: how long functions go by states they have read, in seconds.
+        append_s: how long a command that was taken may still be on its way into the log.
+        elapsed_s: a monotonic clock; now_ms: the wall clock, only to show.
+
+    """
+
+    states: ControlStore
+    comparison: Comparison
+    responses_of: Callable[[str], ResponseStore]
+    queued: Callable[[str], int]
+    sweep: Callable[[str], Mapping[str, int]]
+    adoption: Callable[[str, str], Adoption]
+    fresh_s: float
+    append_s: float
+    elapsed_s: Callable[[], float]
+    now_ms: Callable[[], int]
+
+    def drain(self, region: str) -> Iterator[Step]:
+        """Take a region out; when this ends, the region may be taken away.
+
+        Raises:
+            RegionRefused: it cannot be drained, or somebody else moves it; see the message.
+            StoreUnavailable: something cannot be reached; begin again to go on.
+
+        """
+        if self.states.read().state(region) is RegionState.DRAINED:
+            raise RegionRefused(f"{region} is drained already")
+        leaving = self._to(region, RegionState.LEAVING)
+        # From here on no function serves reads there or takes commands by HTTP.
+        yield from self._hold(region, leaving, phase="leaving", seconds=self.fresh_s)
+        yield from self._quiet(region, phase="leaving")
+        drained = self._on(region, leaving, RegionState.DRAINED)
+        # And from here on nothing is taken from its queue, and what was is in the log.
+        seconds = self.fresh_s + self.append_s
+        yield from self._hold(region, drained, phase="drained", seconds=seconds)
+        origins = self.states.read().answered_by(region)
+        going = self.comparison.catch_up(region, concerns=lambda entry: entry.origin in origins)
+        yield from self._compared(going, phase="its last commands")
+        # All of its answers are opened now, for that comes before a commit is applied.
+        yield from self._quiet(region, phase="its last answers")
+
+    def drain_lost(self, region: str, *, adopter: str | None = None) -> Iterator[Step]:
+        """Take out a region that does not answer, and have another answer for it.
+
+        Raises: as `drain`.
+        """
+        topology = self.states.read()
+        standing = self._standing(topology, region)
+        adopter = adopter or standing.adopter or self._survivor(topology, region)
+        topology.check_adopts(adopter, region)
+        if standing.state is not RegionState.DRAINED:
+            leaving = self._to(region, RegionState.LEAVING)
+            yield from self._hold(region, leaving, phase="leaving", seconds=self.fresh_s)
+            standing = self._on(region, leaving, RegionState.DRAINED, adopter=adopter)
+        elif standing.adopter not in {None, adopter}:
+            raise RegionRefused(f"{standing.adopter} answers for {region} already")
+        else:
+            standing = self._on(region, standing, RegionState.DRAINED, adopter=adopter)
+        seconds = self.fresh_s + self.append_s
+        yield from self._hold(region, standing, phase="drained", seconds=seconds)
+        topology = self.states.read()
+        origins = frozenset(
+            origin
+            for origin in topology.standings
+            if adopter == topology.answering_region(origin) and origin != adopter
+        )
+        for adopted in self.adoption(region, adopter).run(origins):
+            told = f"{adopted.opened} answers to give of {adopted.looked_at} commits"
+            yield Step(f"adopted by {adopter}", f"{told}; {adopted.given} given before")
+        yield from self._swept(adopter)
+
+    def undrain(self, region: str) -> Iterator[Step]:
+        """Bring a region back; when this ends, it serves.
+
+        Raises: as `drain`.
+        """
+        if self.states.read().state(region) is RegionState.ACTIVE:
+            raise RegionRefused(f"{region} serves already")
+        joining = self._to(region, RegionState.JOINING)
+        # From here on every publisher requires it; what was answered without it is in the log.
+        yield from self._hold(region, joining, phase="joining", seconds=self.fresh_s)
+        yield from self._compared(self.comparison.catch_up(region), phase="joining")
+        self._on(region, joining, RegionState.ACTIVE)
+        yield Step("active", f"{region} serves again")
+
+    def _standing(self, topology: Topology, region: str) -> Standing:
+        topology.state(region)
+        return topology.standings[region]
+
+    @staticmethod
+    def _survivor(topology: Topology, region: str) -> str:
+        others = [one for one in topology.serving if one != region]
+        if not others:
+            raise RegionRefused(f"no other region than {region} serves, so none can answer for it")
+        return others[0]
+
+    def _to(self, region: str, state: RegionState) -> Standing:
+        """Bring a region to a state, or go on where somebody has left off in it."""
+        for _ in range(_CHANGE_TRIES):
+            before = self.states.read()
+            if before.state(region) is state:
+                return before.standings[region]
+            self._changed(before, before.moved(region, state, at_ms=self.now_ms()))
+        raise StoreUnavailable(f"{region} could not be made {state}; begin again")
+
+    def _on(
+        self, region: str, held: Standing, to: RegionState, *, adopter: str | None = None
+    ) -> Standing:
+        """Move a region on from exactly the standing that was held, not from one like it."""
+        for _ in range(_CHANGE_TRIES):
+            before = self.states.read()
+            standing = before.standings[region]
+            if standing.state is to and standing.adopter == adopter and standing.version > 0:
+                return standing
+            self._check(region, held, standing)
+            self._changed(before, before.moved(region, to, at_ms=self.now_ms(), adopter=adopter))
+        raise StoreUnavailable(f"{region} could not be made {to}; begin again")
+
+    def _changed(self, before: Topology, after: Topology) -> bool:
+        try:
+            return self.states.change(before, after)
+        except StoreUnavailable:
+            # The next read tells whether it was done.
+            return False
+
+    @staticmethod
+    def _check(region: str, held: Standing, standing: Standing) -> None:
+        if standing.version != held.version:
+            # Its hold may have only begun: nothing that was waited for here counts for it.
+            raise RegionRefused(f"{region} is {standing.state} now: somebody else has moved it")
+
+    def _hold(
+        self, region: str, standing: Standing, *, phase: str, seconds: float
+    ) -> Iterator[Step]:
+        """Wait until every function goes by this state; begun again, it is waited for again."""
+        until_s = self.elapsed_s() + seconds
+        # One more look after the time: states are good until the very end of it.
+        while (left_s := until_s - self.elapsed_s()) >= 0:
+            yield Step(phase, f"every function learns of it within {left_s:.0f} s")
+        self._check(region, standing, self.states.read().standings[region])
+
+    def _quiet(self, region: str, *, phase: str) -> Iterator[Step]:
+        """Wait until a region has decided what is in its queue and answered what it took."""
+        responses = self.responses_of(region)
+        # Unbounded on purpose: what is lost with the region must be the operator's decision.
+        # Nothing must be found twice: what counts here may be some ms behind.
+        empty = 0
+        while empty < _EMPTY_LOOKS:
+            queued, pending = self.queued(region), responses.count_pending()
+            empty = 0 if queued or pending else empty + 1
+            yield Step(phase, f"{queued} commands in its queue, {pending} answers to give")
+
+    @staticmethod
+    def _compared(going: Iterator[Compared], *, phase: str) -> Iterator[Step]:
+        for compared in going:
+            told = f"{compared.aggregates} aggregates compared"
+            if compared.behind:
+                named = ", ".join(compared.behind[:_NAMED])
+                told += f", {len(compared.behind)} behind ({named})"
+            yield Step(phase, told)
+
+    def _swept(self, adopter: str) -> Iterator[Step]:
+        """Have the adopter answer what can be answered now; the rest comes with its schedule."""
+        answered = 0
+        while True:
+            swept = self.sweep(adopter)
+            answered += swept["answered"]
+            yield Step(f"adopted by {adopter}", f"{answered} answers given now")
+            if not swept["answered"]:
+                return

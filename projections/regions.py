@@ -1,0 +1,241 @@
+"""Which regions serve, and which an answer must wait for: one item, the same for all regions.
+
+`active -> leaving -> drained -> joining -> active`. A region that is not drained is required
+by every answer; only an active one serves. Each state is held longer than any function may go
+by an older one (`control.Control`), so a region that serves is required by every publisher.
+Read consistently and changed on condition of its version: two operators cannot both be right.
+"""
+
+from collections.abc import Iterable, Mapping
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any
+
+from botocore.exceptions import ClientError
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from eventstore.aws_errors import error_code, passing_errors_translated
+from eventstore.errors import StoreUnavailable
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+
+
+class RegionState(StrEnum):
+    """What a region does. Stored: a state may be added, never renamed."""
+
+    ACTIVE = "active"
+    LEAVING = "leaving"
+    DRAINED = "drained"
+    JOINING = "joining"
+
+
+_MOVES = {
+    RegionState.ACTIVE: {RegionState.LEAVING},
+    RegionState.LEAVING: {RegionState.DRAINED, RegionState.JOINING},
+    # Drained and then lost: another answers what may still be open.
+    RegionState.DRAINED: {RegionState.JOINING, RegionState.DRAINED},
+    RegionState.JOINING: {RegionState.ACTIVE, RegionState.LEAVING},
+}
+
+
+class RegionRefused(Exception):
+    """A region cannot be moved as asked; nothing was changed. The message says why."""
+
+
+class NotServing(StoreUnavailable):
+    """This region takes no commands and no queries now; the message names those that do."""
+
+
+class Standing(BaseModel):
+    """One region's state, as it is stored.
+
+    Attributes:
+        state: what the region does.
+        since_ms: when it came to that, by the operator's clock: to show, never to decide by.
+        version: that of the control item which brought the state; no later move has it.
+        adopter: the region that answers for it while it is lost.
+        drained_before: it was left out of answers at some time.
+        adopters: every region that has ever answered for it.
+
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    state: RegionState = RegionState.ACTIVE
+    since_ms: int = 0
+    version: int = 0
+    adopter: str | None = None
+    drained_before: bool = False
+    adopters: tuple[str, ...] = ()
+
+
+class Topology(BaseModel):
+    """The states of all configured regions at one version of the control item."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    version: int = 0
+    standings: dict[str, Standing]
+
+    @classmethod
+    def all_active(cls, regions: Iterable[str]) -> "Topology":
+        """Return what holds while nobody has moved a region."""
+        return cls(standings={region: Standing() for region in regions})
+
+    def required(self, answering: str) -> frozenset[str]:
+        """Return the regions that must have applied a commit before `answering` answers it.
+
+        The answering region is always one: the answer's state is taken from its view.
+        """
+        needed = {r for r, one in self.standings.items() if one.state is not RegionState.DRAINED}
+        return frozenset(needed | {answering})
+
+    def state(self, region: str) -> RegionState:
+        """Return a region's state; raise RegionRefused if there is no such region."""
+        if region not in self.standings:
+            raise RegionRefused(f"no region {region} here; there are {', '.join(self.standings)}")
+        return self.standings[region].state
+
+    def _in_state(self, state: RegionState) -> tuple[str, ...]:
+        return tuple(region for region, one in self.standings.items() if one.state is state)
+
+    @property
+    def serving(self) -> tuple[str, ...]:
+        """The regions that take commands and queries, in the order of the configuration."""
+        return self._in_state(RegionState.ACTIVE)
+
+    def left_out(self, answering: str) -> tuple[str, ...]:
+        """Return the regions that an answer of `answering` does not wait for."""
+        return tuple(r for r in self._in_state(RegionState.DRAINED) if r != answering)
+
+    def check_serves(self, region: str) -> None:
+        """Raise NotServing if a region takes no commands and no queries."""
+        if self.standings[region].state is not RegionState.ACTIVE:
+            others = " or ".join(self.serving)
+            state = self.standings[region].state
+            raise NotServing(f"{region} is {state} and serves nothing now; ask {others}")
+
+    def takes_queued(self, region: str) -> bool:
+        """Say whether a region decides commands from its queue.
+
+        A leaving one does: what producers have put there would else stay behind when the
+        region is taken away. It is required all the while, so no answer of it is too early.
+        """
+        return self.standings[region].state in {RegionState.ACTIVE, RegionState.LEAVING}
+
+    def answering_region(self, origin: str) -> str:
+        """Return the region that answers commands of `origin`: itself, or who adopted it."""
+        region = origin
+        # Whoever adopts is active then, so a chain of adoptions never closes to a ring.
+        for _ in self.standings:
+            adopter = self.standings[region].adopter if region in self.standings else None
+            if adopter is None:
+                break
+            region = adopter
+        return region
+
+    def answered_by(self, region: str) -> frozenset[str]:
+        """Return the origins whose commands a region answers."""
+        return frozenset(o for o in self.standings if self.answering_region(o) == region)
+
+    def moved(
+        self, region: str, to: RegionState, *, at_ms: int, adopter: str | None = None
+    ) -> "Topology":
+        """Return the states after one region's move.
+
+        Raises:
+            RegionRefused: there is no such region or no such move, or nobody would serve.
+
+        """
+        state = self.state(region)
+        if to not in _MOVES[state]:
+            raise RegionRefused(f"{region} is {state}, and from there it cannot become {to}")
+        if to is RegionState.LEAVING and not set(self.serving) - {region}:
+            raise RegionRefused(f"{region} is the last region that serves; it has to stay")
+        before = self.standings[region]
+        if to is not RegionState.DRAINED:
+            # It goes on answering for a region on its way back, until that one serves.
+            adopter = None if to is RegionState.ACTIVE else before.adopter
+        elif adopter is not None:
+            self.check_adopts(adopter, region)
+        elif state is RegionState.DRAINED:
+            raise RegionRefused(f"{region} is drained already")
+        version = self.version + 1
+        after = Standing(
+            state=to,
+            since_ms=at_ms,
+            version=version,
+            adopter=adopter,
+            drained_before=before.drained_before or to is RegionState.DRAINED,
+            adopters=tuple(dict.fromkeys((*before.adopters, *([adopter] if adopter else [])))),
+        )
+        return Topology(version=version, standings={**self.standings, region: after})
+
+    def check_adopts(self, adopter: str, region: str) -> None:
+        """Raise RegionRefused if a region cannot answer for another."""
+        if adopter == region or self.state(adopter) is not RegionState.ACTIVE:
+            told = f"{adopter} cannot answer for {region}: it has to be another, active region"
+            raise RegionRefused(f"{told} ({', '.join(r for r in self.serving if r != region)})")
+
+
+class ControlStore:
+    """The control item, in a global table that every region reads and writes consistently."""
+
+    def __init__(self, client: "DynamoDBClient", *, table: str, regions: Iterable[str]) -> None:
+        self._client = client
+        self._table = table
+        self._regions = tuple(regions)
+
+    def read(self) -> Topology:
+        """Return the states now: no older than the moment of the call.
+
+        Raises:
+            StoreUnavailable: they could not be read, or not understood.
+
+        """
+        with passing_errors_translated("read the regions' states"):
+            found = self._client.get_item(TableName=self._table, Key=_KEY, ConsistentRead=True)
+        return self._topology(found.get("Item", {}))
+
+    def _topology(self, item: Mapping[str, Any]) -> Topology:
+        stored: dict[str, Standing] = {}
+        version = 0
+        if item:
+            try:
+                told = Topology.model_validate_json(item["d"]["S"])
+            except (KeyError, ValidationError) as error:
+                # Written by a newer version of this code: nobody may go by half of it.
+                raise StoreUnavailable("the regions' states are in a form unknown here") from error
+            stored, version = told.standings, told.version
+        # A region that was configured after the last move has not been moved: it is active.
+        standings = {region: stored.get(region, Standing()) for region in self._regions}
+        return Topology(version=version, standings=standings)
+
+    def change(self, before: Topology, after: Topology) -> bool:
+        """Put `after` in the place of `before`; False if that is not what is there any more.
+
+        Raises:
+            StoreUnavailable: the outcome is unknown; read to learn it.
+
+        """
+        put: dict[str, Any] = {
+            "Item": {
+                **_KEY,
+                "v": {"N": str(after.version)},
+                "d": {"S": after.model_dump_json()},
+            },
+            "ConditionExpression": "v = :before" if before.version else "attribute_not_exists(k)",
+        }
+        if before.version:
+            put["ExpressionAttributeValues"] = {":before": {"N": str(before.version)}}
+        try:
+            with passing_errors_translated("change a region's state"):
+                self._client.put_item(TableName=self._table, **put)
+        except ClientError as error:
+            if error_code(error) != "ConditionalCheckFailedException":
+                raise
+            return False
+        return True
+
+
+_KEY = {"k": {"S": "regions"}}
