@@ -1,87 +1,20 @@
-"""Draining a region, losing one, and bringing it back, with the real functions at work."""
+"""Draining a region and bringing it back, with the real functions at work."""
 
 import json
-from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 
-from eventstore.scanning import LogScan
 from handlers import commands
 from handlers.envelope import CommandReader
-from projections.adoption import Adoption
-from projections.catching_up import Comparison
-from projections.draining import RegionMoves, Step
+from projections.draining import Step
 from projections.regions import RegionRefused, RegionState
 from tests.handlers.network import ACTIVATION, REGIONS, Network
+from tests.handlers.operator import Operator, activation
 
 US, EU, AP = REGIONS
 ACTIVE, LEAVING, DRAINED, JOINING = RegionState
 IMSI = ACTIVATION["data"]["imsi"]
-MINUTE_MS = 60_000
-APPEND_S = 9.0
-
-
-def one_after_another(tasks: Any) -> list[Any]:
-    return [task() for task in tasks]
-
-
-class Operator:
-    """Drives the moves of regions; a second of the states' clock passes with every step."""
-
-    def __init__(self, network: Network) -> None:
-        self.network = network
-        self.queued: dict[str, int] = {}
-        deps = network[US].deps
-        scan = LogScan(
-            network.log._client,
-            table=deps.settings.events_table,
-            together=one_after_another,
-            segments=3,
-        )
-        self.moves = RegionMoves(
-            states=network.states,
-            comparison=Comparison(
-                scan=scan,
-                log=network.log,
-                projections=deps.projections,
-                views_of=deps.views_of,
-                ring=deps.queues.ring,
-            ),
-            responses_of=deps.responses_of,
-            queued=lambda region: self.queued.get(region, 0),
-            sweep=lambda region: network[region].sweep(),
-            adoption=lambda lost, adopter: Adoption(
-                scan=scan,
-                adopter=deps.responses_of(adopter),
-                lost=deps.responses_of(lost),
-                together=one_after_another,
-                now_ms=deps.edge.now_ms,
-                window_ms=deps.settings.token_window_s * 1000,
-            ),
-            fresh_s=deps.settings.control_fresh_s,
-            append_s=APPEND_S,
-            elapsed_s=lambda: network.elapsed_s,
-            now_ms=deps.edge.now_ms,
-        )
-
-    def state(self, region: str) -> RegionState:
-        return self.network.states.read().state(region)
-
-    def do(
-        self,
-        way: Iterator[Step],
-        meanwhile: Callable[[Step], None] = lambda _step: None,
-        *,
-        most: int = 200,
-    ) -> list[Step]:
-        steps = []
-        for step in way:
-            steps.append(step)
-            assert len(steps) < most, steps[-3:]
-            meanwhile(step)
-            self.network.elapsed_s += 1
-        return steps
 
 
 @pytest.fixture
@@ -100,11 +33,6 @@ def take_by_old_states(network: Network, region: str) -> None:
         traceparent=None,
     )
     commands.take(deps, deps.event_store.decide(request))
-
-
-def activation(number: int) -> dict[str, Any]:
-    imsi = f"26201123456{number:04}"
-    return {**ACTIVATION, "command_id": f"c{number}", "data": {**ACTIVATION["data"], "imsi": imsi}}
 
 
 def test_a_drained_region_has_answered_all_it_took_and_the_others_go_on_without_it(
@@ -317,110 +245,3 @@ def test_a_drain_that_was_begun_is_taken_back_by_bringing_the_region_back(
     operator.do(operator.moves.undrain(AP), lambda _step: network.settle())
 
     assert operator.state(AP) is ACTIVE
-
-
-def lose(network: Network, region: str) -> None:
-    """A region is gone with all that it held: its functions, its queues, its tables."""
-    network.unreachable = {region}
-    network.without_states = {region}
-    for queue in ("lane", "acks", "later"):
-        network.take(region, queue)
-
-
-def test_a_lost_region_is_left_out_and_a_survivor_answers_what_came_in_there(
-    network: Network, operator: Operator
-):
-    for number in range(15):
-        network[AP].post(activation(number))
-    for name in (US, EU):
-        network[name].project(*network.take(name, "lane"))
-    lose(network, AP)
-    network[US].post(activation(99))
-    network.settle(without=[AP])
-    assert network[US].answers == [], "the lost region is required still"
-
-    steps = operator.do(
-        operator.moves.drain_lost(AP, adopter=EU), lambda _step: network.settle(without=[AP])
-    )
-
-    assert len(network[EU].answers) == 15
-    assert {answer["origin"] for answer in network[EU].answers} == {AP}
-    assert all(answer["drained"] == [AP] for answer in network[EU].answers)
-    assert "15 answers to give of 16 commits" in " ".join(step.told for step in steps)
-    network[US].later(ms=MINUTE_MS)
-    network[US].sweep()
-    assert len(network[US].answers) == 1
-
-
-def test_an_adoption_that_was_left_off_is_begun_again_and_answers_nothing_twice(
-    network: Network, operator: Operator
-):
-    for number in range(15):
-        network[AP].post(activation(number))
-    for name in (US, EU):
-        network[name].project(*network.take(name, "lane"))
-    lose(network, AP)
-    way = operator.moves.drain_lost(AP, adopter=EU)
-    for step in way:
-        network.elapsed_s += 1
-        if step.phase == "adopted by eu-west-1":
-            break
-    way.close()
-
-    operator.do(operator.moves.drain_lost(AP))
-
-    given = [answer["answer_id"] for answer in network[EU].answers]
-    assert (len(given), len(set(given))) == (15, 15)
-
-
-def test_what_the_lost_region_had_published_is_not_published_again_if_it_can_be_asked(
-    network: Network, operator: Operator
-):
-    network[AP].post(activation(1))
-    network.settle()
-    network[AP].bus.refusing = True
-    network[AP].post(activation(2))
-    for name in REGIONS:
-        network[name].project(*network.take(name, "lane"))
-    network[AP].acknowledge(*network.take(AP, "acks"))
-    stored = network[AP].deps.responses_of(AP)
-    assert len(network[AP].answers) == 1
-    lose(network, AP)
-    network[EU].later(ms=MINUTE_MS)
-
-    operator.do(operator.moves.drain_lost(AP, adopter=EU))
-
-    [answer] = network[EU].answers
-    assert answer["command"]["command_id"] == "c2"
-    kept = stored.get(answer["command"]["commit"])
-    assert kept is not None
-    assert network[EU].bus.published[0].body == kept.body, "the body that was built there"
-
-
-def test_a_region_drained_in_order_and_lost_then_can_still_be_adopted(
-    network: Network, operator: Operator
-):
-    operator.do(operator.moves.drain(AP))
-
-    operator.do(operator.moves.drain_lost(AP, adopter=EU))
-
-    assert network.states.read().answering_region(AP) == EU
-    with pytest.raises(RegionRefused, match="eu-west-1 answers for ap-south-1 already"):
-        operator.do(operator.moves.drain_lost(AP, adopter=US))
-
-
-def test_a_lost_region_that_comes_back_answers_for_itself_again(
-    network: Network, operator: Operator
-):
-    lose(network, AP)
-    operator.do(operator.moves.drain_lost(AP, adopter=EU))
-    network.unreachable, network.without_states = set(), set()
-
-    operator.do(operator.moves.undrain(AP), lambda _step: network.settle())
-    network.states_grow_old()
-    network[AP].post(ACTIVATION)
-    network.settle()
-
-    assert network[EU].answers == []
-    [answer] = network[AP].answers
-    assert sorted(answer["regions"]) == sorted(REGIONS)
