@@ -111,6 +111,19 @@ def test_a_command_that_fails_again_is_the_same_letter_with_one_attempt_more(net
 
     letter = network[AP].letters[first]
     assert (letter.attempts, letter.state, letter.payload) == (2, "open", "{")
+    # SQS must not take the second replay for a repetition of the first.
+    network[AP].order("replay", first)
+    once, again = network.extras[AP, "commands"]
+    assert once["MessageDeduplicationId"] != again["MessageDeduplicationId"]
+
+
+def test_a_command_that_was_buried_twice_is_one_attempt(network: Network):
+    about = {"MessageGroupId": IMSI, "SentTimestamp": "1700000000000"}
+    told = message_attributes(Antiphon_Message_Id="m1", Antiphon_Error="invalid: x")
+    for _ in range(2):
+        assert network[AP].bury("dead", "{", attributes=about, **told) == []
+
+    assert [letter.attempts for letter in network[AP].letters.values()] == [1]
 
 
 def test_a_replay_that_cannot_be_sent_leaves_the_letter_as_it_is(network: Network):

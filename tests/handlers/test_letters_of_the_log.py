@@ -125,7 +125,10 @@ def test_what_the_log_never_had_may_be_dropped(network: Network):
     commit = network.posted()
     network[EU].project(*lane_messages([replace(commit, position=9, predecessor=8)]))
     [letter_id] = network[EU].letters
+    network[EU].stream(commit)
 
+    # The aggregate stands where its log ends, which is not where the letter says.
+    assert network[EU].settle_letters() == {"waiting": 1, "ended": 0}
     assert network[EU].order("drop", letter_id, by="eva", reason="forged")[0] == "dropped"
 
 
@@ -232,6 +235,15 @@ def test_an_object_that_no_mapping_wrote_is_a_letter_that_names_it(network: Netw
     assert network[EU].order("drop", odd.letter_id, by="eva", reason="not ours")[0] == "dropped"
 
 
+def test_an_object_that_is_gone_is_told_and_does_not_hold_up_its_queue(network: Network):
+    one = {"bucket": {"name": "discarded"}, "object": {"key": "gone"}}
+
+    assert network[EU].bury("discarded", json.dumps({"Records": [{"s3": one}]})) == []
+
+    [letter] = network[EU].letters.values()
+    assert (letter.kept_at, letter.error) == ("discarded/gone", "the object is gone")
+
+
 def test_the_test_message_of_s3_is_no_letter(network: Network):
     assert network[EU].bury("discarded", '{"Event":"s3:TestEvent"}') == []
     assert network[EU].letters == {}
@@ -259,12 +271,14 @@ def test_what_a_change_of_the_log_destroyed_is_kept_until_it_is_back(network: Ne
 
 def test_a_change_of_the_log_that_is_right_may_be_dropped(network: Network):
     commit = network.posted()
-    spoil(network, commit)
-    change = {"SequenceNumber": "7", "Keys": {"a": {"S": commit.aggregate_id}, "q": {"N": "1"}}}
+    before = to_image(replace(commit, correlation_id="not this"))
+    key = {"a": {"S": commit.aggregate_id}, "q": {"N": "1"}}
+    change = {"SequenceNumber": "7", "Keys": key, "OldImage": before}
     record = {"eventSource": "aws:dynamodb", "eventName": "MODIFY", "dynamodb": change}
     network[EU]._projector({"Records": [record]}, None)
     [letter_id] = network[EU].letters
 
+    assert network[EU].order("replay", letter_id)[0] == "refused"
     assert network[EU].order("drop", letter_id, by="eva", reason="I repaired it")[0] == "dropped"
 
 
