@@ -11,6 +11,7 @@ from eventstore.decisions import EventStore
 from eventstore.errors import StoreUnavailable
 from eventstore.identity import Keys
 from eventstore.log import DynamoDBLog
+from eventstore.scanning import LogSegments
 from eventstore.snapshots import Snapshots
 from handlers.bus import Bus
 from handlers.catalog import BUILT_IN
@@ -20,13 +21,18 @@ from handlers.edge import Edge, real_edge
 from handlers.extension import catalog_of, load_extension
 from handlers.queues import Queues
 from handlers.settings import Settings
+from projections.applying import Applier
+from projections.builds import BuildStore, KnownBuilds, Registered
+from projections.checkpoints import Checkpoints
 from projections.control import Control
 from projections.failures import unanswerable
 from projections.letters import LetterStore
 from projections.projector import Projector
 from projections.proof import Prover
 from projections.reading import Reader
+from projections.rebuild import Rebuild
 from projections.regions import ControlStore, Topology
+from projections.removal import BuildRemoval
 from projections.responder import Responder
 from projections.responses import ResponseStore
 from projections.sweeper import Sweeper
@@ -51,6 +57,7 @@ class Dependencies:
         self.registry = self.catalog.registry
         self.projections = self.catalog.projections
         self._clients = clients
+        self._builds: dict[str, KnownBuilds] = {}
         self.keys = Keys(settings.secret.get_secret_value().encode())
 
     @cached_property
@@ -99,16 +106,30 @@ class Dependencies:
             region=region,
             regions=frozenset(self.settings.regions),
             topology=self.control.known,
-            log=self.log,
-            registry=self.registry,
-            projections=self.projections,
-            views=self.views_of(region),
+            builds=self.builds_of(region).current,
+            applier=self.applier,
             responses=self.responses_of(region),
             letters=self.letters,
             acknowledge=self.queues.acknowledge,
             redeliver=lambda commits: self.queues.redeliver(region, commits),
             now_ms=self.edge.now_ms,
             bounds=self.settings,
+        )
+
+    @cached_property
+    def applier(self) -> Applier:
+        settings = self.settings
+        return Applier(
+            log=self.log,
+            registry=self.registry,
+            # Builds as they are named: what is written is not what readers get.
+            views=ViewStore(
+                self._clients.dynamodb(settings.region),
+                table=settings.views_table,
+                keys=self.keys,
+                bounds=settings,
+            ),
+            bounds=settings,
         )
 
     @cached_property
@@ -170,6 +191,20 @@ class Dependencies:
             bounds=self.settings,
         )
 
+    @cached_property
+    def rebuild(self) -> Rebuild:
+        """The rebuilds of this region's projections: an operator's task, of no function."""
+        client, table = self._clients.dynamodb(self.settings.region), self.settings.views_table
+        return Rebuild(
+            scan=LogSegments(client, table=self.settings.events_table),
+            store=BuildStore(client, table=table),
+            checkpoints=Checkpoints(client, table=table),
+            removal=BuildRemoval(client, table=table),
+            registered=Registered(self.projections),
+            applier=self.applier,
+            now_ms=self.edge.now_ms,
+        )
+
     def file_unanswerable(self, errors: Mapping[str, Exception], *, source: str) -> None:
         """File a letter for each answer that cannot be made, by commit id.
 
@@ -183,10 +218,26 @@ class Dependencies:
                     self.letters.file(failure, at_ms=self.edge.now_ms())
 
     def views_of(self, region: str) -> ViewStore:
-        """Return the views of any region: the sweeper reads those of all."""
-        client = self._clients.dynamodb(region)
-        table = self.settings.views_table
-        return ViewStore(client, table=table, keys=self.keys, bounds=self.settings)
+        """Return the live views of any region: the sweeper reads those of all."""
+        return ViewStore(
+            self._clients.dynamodb(region),
+            table=self.settings.views_table,
+            keys=self.keys,
+            bounds=self.settings,
+            live=self.builds_of(region).live,
+        )
+
+    def builds_of(self, region: str) -> KnownBuilds:
+        """Return what is known of any region's builds, the same for all who ask."""
+        if region not in self._builds:
+            store = BuildStore(self._clients.dynamodb(region), table=self.settings.views_table)
+            self._builds[region] = KnownBuilds(
+                store,
+                Registered(self.projections),
+                elapsed_s=self.edge.clock.elapsed_s,
+                fresh_s=self.settings.builds_fresh_s,
+            )
+        return self._builds[region]
 
     def responses_of(self, region: str) -> ResponseStore:
         """Return the response items of any region: an answer's are where its command came in."""

@@ -91,14 +91,15 @@ def catalog_of(extensions: Sequence[Extension]) -> Catalog:
         raise BadExtension(str(error)) from error
     projections = tuple(p for extension in extensions for p in extension.projections)
     resources = tuple(r for extension in extensions for r in extension.resources)
-    _require_distinct("projections", [p.name for p in projections])
+    # Two versions of one projection stand side by side while one replaces the other.
+    _require_distinct("projections", [f"{p.name} (version {p.version})" for p in projections])
     _require_distinct("resources", [r.path for r in resources])
     for aggregate in registry.aggregates:
-        showing = [p.name for p in projections if p.shows_state and p.covers(aggregate.tag + ".")]
+        showing = {p.name for p in projections if p.shows_state and p.covers(aggregate.tag + ".")}
         if len(showing) != 1:
             raise BadExtension(
                 f"{aggregate.name} needs exactly one projection with shows_state=True, "
-                f"for Event B to take its state from; it has {showing or 'none'}"
+                f"for Event B to take its state from; it has {', '.join(sorted(showing)) or 'none'}"
             )
     return Catalog(registry, projections, resources)
 

@@ -152,6 +152,8 @@ class Settings(BaseSettings, EdgeBounds, ReadBounds, Bounds):
             raise ValueError("regions names a region twice")
         if self.region not in self.regions:
             raise ValueError(f"regions does not list this region, {self.region}")
+        if self.builds_hold_s <= 2 * self.builds_fresh_s:
+            raise ValueError("builds_hold_s must be more than twice builds_fresh_s")
         if self.token_window_s > self.answer_kept_s:
             raise ValueError("token_window_s may not exceed answer_kept_s")
         return self

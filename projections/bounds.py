@@ -77,6 +77,24 @@ class ReadBounds(BaseModel):
             description="Seconds for which a function may go by the regions' states it has read",
         ),
     ] = 10.0
+    builds_fresh_s: Annotated[
+        float,
+        Field(
+            ge=0.5,
+            le=60,
+            description="Seconds for which a function may go by the live builds it has read",
+        ),
+    ] = 2.0
+    builds_hold_s: Annotated[
+        float,
+        Field(
+            ge=1,
+            le=600,
+            # What was acknowledged or read by the phase before must be over by then: its
+            # freshness, and the time-outs of the calls that went by it.
+            description="Seconds that each phase of a rebuild is held, longer than what is fresh",
+        ),
+    ] = 15.0
     letter_kept_s: Annotated[
         int,
         Field(

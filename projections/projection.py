@@ -34,6 +34,7 @@ class Projection:
     Args:
         name: part of every key of its items; permanent for one version.
         version: goes up when `apply` changes what it writes.
+        generation: goes up when the same version is built once more; code leaves it at 0.
         tags: the aggregates that it shows; None for every one.
         apply: (document so far, change) -> document after it; None while there is nothing.
         row: a change as an item of its own beside the document, or None for no such items.
@@ -49,10 +50,21 @@ class Projection:
     row: Callable[[Change], Document] | None = None
     list_keys: Callable[[Document, Keys], Mapping[str, str]] = _no_list_keys
     shows_state: bool = False
+    generation: int = 0
+
+    @property
+    def label(self) -> str:
+        """Tell this build from other builds of the projection: its version, and generation."""
+        return f"{self.version}.{self.generation}" if self.generation else str(self.version)
+
+    @property
+    def build(self) -> str:
+        """What every key of this build begins with."""
+        return f"{self.name}#{self.label}"
 
     def key(self, aggregate_id: str) -> str:
-        """Return the partition key of all items of one aggregate in this projection."""
-        return f"{self.name}#{self.version}#{aggregate_id}"
+        """Return the partition key of all items of one aggregate in this build."""
+        return f"{self.build}#{aggregate_id}"
 
     def covers(self, aggregate_id: str) -> bool:
         """Say whether this projection shows the aggregate."""

@@ -3,7 +3,8 @@
 Apply-if-next: a view moves only over an unbroken run of commits from exactly where it stands.
 So late, early, repeated and reordered arrivals are all harmless, and a gap is filled from the
 log instead of waiting in memory. An aggregate stops at its first failure; others go on.
-A commit is acknowledged only after every projection that covers it has applied it.
+A commit is acknowledged only after every build of every projection that covers it has
+applied it: the one that is read, and the one that is to be.
 """
 
 from collections import defaultdict
@@ -12,22 +13,20 @@ from dataclasses import dataclass
 
 from botocore.exceptions import ClientError
 
-from domain.registry import Registry
 from eventstore.aws_errors import may_pass
 from eventstore.commits import Commit
 from eventstore.errors import StoreUnavailable
-from eventstore.folding import domain_events
-from eventstore.log import CommitLog
 from projections.acknowledgements import Acknowledger, messages_by_region
+from projections.applying import Applied, Applier
 from projections.bounds import READ_BOUNDS, ReadBounds
+from projections.builds import Builds
 from projections.failures import set_aside_commit
-from projections.gaps import commits_after
 from projections.lane import Delivery
 from projections.letters import Filing, LetterStore
-from projections.projection import Change, Document, Projection
+from projections.projection import Projection
 from projections.regions import Topology
 from projections.responses import ResponseStore
-from projections.views import View, ViewStore
+from projections.views import View
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,14 +43,6 @@ class Failures:
     aside: dict[str, Exception]
 
 
-@dataclass(frozen=True, slots=True)
-class _Applied:
-    """Commits of one aggregate that were applied now, and that arrived but were before."""
-
-    now: Sequence[Commit]
-    before: Sequence[Commit]
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Projector:
     """The projector of one region.
@@ -62,6 +53,7 @@ class Projector:
         topology: who answers for whom, as far as it is known. The projector goes on in every
             state, and by old ones an acknowledgement takes a detour, nothing else.
         acknowledge: sends acknowledgements to the regions of origin.
+        builds: what is written now, known freshly enough to acknowledge by.
         redeliver: has commits delivered to this projector again, some seconds later.
         now_ms: the wall clock, in ms since 1970.
 
@@ -70,10 +62,8 @@ class Projector:
     region: str
     regions: frozenset[str]
     topology: Callable[[], Topology]
-    log: CommitLog
-    registry: Registry
-    projections: Sequence[Projection]
-    views: ViewStore
+    builds: Callable[[], Builds]
+    applier: Applier
     responses: ResponseStore
     letters: LetterStore
     acknowledge: Acknowledger
@@ -89,20 +79,45 @@ class Projector:
             for commit in delivery.commits:
                 arrived[commit.aggregate_id][commit.position] = commit
                 again |= {commit.commit_id} if delivery.again else set()
-        views = self._read_views(arrived)
+        try:
+            builds = self.builds()
+        except StoreUnavailable as error:
+            return Failures(dict.fromkeys(arrived, error), {})
+        known = self._read_views(arrived, builds.written())
         failures = Failures({}, {})
-        applied: list[_Applied] = []
+        applied: list[Applied] = []
         for aggregate_id, by_position in arrived.items():
             in_order = [by_position[at] for at in sorted(by_position)]
             try:
-                applied.append(self._apply_aggregate(aggregate_id, in_order, views))
+                applied.append(
+                    self.applier.bring_up(
+                        aggregate_id,
+                        in_order,
+                        builds=builds.written(),
+                        known=known,
+                        before_a_write=self._open_answers,
+                    )
+                )
             except Exception as error:  # noqa: BLE001 - whatever stops one aggregate stops it alone
                 if may_pass(error) or not self.file(set_aside_commit(in_order[0], error)):
                     failures.again[aggregate_id] = error
                 else:
                     failures.aside[aggregate_id] = error
+        try:
+            self._check_still_written(builds)
+        except StoreUnavailable as error:
+            return Failures(dict.fromkeys(arrived, error) | failures.again, failures.aside)
         failures.again.update(self._acknowledge(applied, again))
         return failures
+
+    def _check_still_written(self, builds: Builds) -> None:
+        """Raise StoreUnavailable if commits were applied to other builds than belong written now.
+
+        An acknowledgement says that whatever any reader reads has the commit. Applying may have
+        taken long, so it is asked once more here: acknowledged is only by what is known freshly.
+        """
+        if self.builds() != builds:
+            raise StoreUnavailable("other builds are written now; apply again")
 
     def file(self, failure: Filing) -> bool:
         """File a dead letter, so that the others can go on; False if that could not be done."""
@@ -112,37 +127,16 @@ class Projector:
             return False
         return True
 
-    def _covering(self, aggregate_id: str) -> list[Projection]:
-        return [p for p in self.projections if p.covers(aggregate_id)]
-
-    def _read_views(self, aggregate_ids: Iterable[str]) -> dict[tuple[str, str], View]:
+    def _read_views(
+        self, aggregate_ids: Iterable[str], builds: Sequence[Projection]
+    ) -> dict[tuple[str, str], View]:
         """Read the views of a batch together; what cannot be read is left to its aggregate."""
         try:
-            return self.views.read_many((p, a) for a in aggregate_ids for p in self._covering(a))
+            return self.applier.views.read_many(
+                (build, a) for a in aggregate_ids for build in builds if build.covers(a)
+            )
         except (StoreUnavailable, ClientError, KeyError, ValueError):
             return {}
-
-    def _apply_aggregate(
-        self, aggregate_id: str, arrived: Sequence[Commit], batch: dict[tuple[str, str], View]
-    ) -> _Applied:
-        """Bring every view of an aggregate up to what arrived, slice by slice."""
-        covering = self._covering(aggregate_id)
-        keys = [(p.name, aggregate_id) for p in covering]
-        known = all(key in batch for key in keys)
-        read = batch if known else self.views.read_many((p, aggregate_id) for p in covering)
-        views = {key: read[key] for key in keys}
-        lowest = min((view.applied for view in views.values()), default=0)
-        run = commits_after(self.log, lowest, arrived)
-        aggregate = self.registry.aggregate_of(aggregate_id)
-        # A long gap makes progress that a time-out half way does not undo.
-        for start in range(0, len(run), self.bounds.commits_a_write):
-            part = run[start : start + self.bounds.commits_a_write]
-            self._open_answers(part)
-            changes = [Change(commit, domain_events(aggregate, commit)) for commit in part]
-            for projection in covering:
-                key = (projection.name, aggregate_id)
-                views[key] = self._advance(projection, aggregate_id, changes, views[key])
-        return _Applied(run, [c for c in arrived if c.last_position <= lowest])
 
     def _open_answers(self, commits: Sequence[Commit]) -> None:
         """Let every answer that is owed here be known before its commit is applied.
@@ -159,29 +153,8 @@ class Projector:
                 due_ms = now_ms + self.bounds.answer_due_ms
                 self.responses.gather(commit.commit_id, {}, due_ms=due_ms)
 
-    def _advance(
-        self, projection: Projection, aggregate_id: str, changes: Sequence[Change], view: View
-    ) -> View:
-        """Bring one view over these changes; return it as it is then."""
-        for _ in range(self.bounds.view_write_tries):
-            ahead = [c for c in changes if c.commit.last_position > view.applied]
-            if not ahead:
-                return view
-            if not ahead[0].commit.follows(view.applied):
-                # The view is behind where it was read: only a rebuild can do that. Look again.
-                raise StoreUnavailable(f"{projection.name} moved back while it was applied")
-            moved, rows = _fold(projection, view, _one_write(ahead, self.bounds))
-            written = self.views.write(
-                projection, aggregate_id, before=view.applied, view=moved, rows=rows
-            )
-            # Another projector was first: not a failure, only news.
-            view = moved if written else self.views.read(projection, aggregate_id, consistent=True)
-        if view.applied < changes[-1].commit.last_position:
-            raise StoreUnavailable(f"{projection.name} is contended; apply again")
-        return view
-
     def _acknowledge(
-        self, applied: Sequence[_Applied], redelivered: set[str]
+        self, applied: Sequence[Applied], redelivered: set[str]
     ) -> dict[str, Exception]:
         """Acknowledge to the regions that answer; return the aggregates that must come again."""
         # What was applied before is acknowledged again: its acknowledgement may be lost.
@@ -207,26 +180,3 @@ class Projector:
             except StoreUnavailable as error:
                 return {commit.aggregate_id: error for commit in again}
         return {}
-
-
-def _one_write(changes: Sequence[Change], bounds: ReadBounds) -> Sequence[Change]:
-    """Return as many changes from the start as one write takes: rows and bytes are bounded."""
-    size = 0
-    for count, change in enumerate(changes):
-        size += sum(len(event.data) for event in change.commit.events)
-        if count and (count >= bounds.commits_a_write or size > bounds.bytes_a_write):
-            return changes[:count]
-    return changes
-
-
-def _fold(
-    projection: Projection, view: View, changes: Sequence[Change]
-) -> tuple[View, dict[int, Document]]:
-    document = view.document
-    rows: dict[int, Document] = {}
-    for change in changes:
-        document = projection.apply(document, change)
-        if projection.row is not None:
-            rows[change.commit.position] = projection.row(change)
-    last = changes[-1].commit
-    return View(last.last_position, last.position, document), rows

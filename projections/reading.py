@@ -85,7 +85,8 @@ class Reader:
 
     def strong(self, projection: Projection, aggregate_id: str) -> Reading:
         """Return the view as of the log's head, read across regions."""
-        view = self.views.read(projection, aggregate_id, consistent=True)
+        # Folded on by the same build's code that has written it.
+        projection, view = self.views.read_live(projection, aggregate_id, consistent=True)
         aggregate = self.registry.aggregate_of(aggregate_id)
         for commit in self.log.read(aggregate_id, after=view.applied, consistent=True):
             change = Change(commit, domain_events(aggregate, commit))

@@ -5,7 +5,7 @@ for a single item, one transaction where rows go with it. So the items and the a
 position can never disagree, and two projectors cannot both apply a commit.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
@@ -23,6 +23,13 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb.type_defs import QueryInputTypeDef, TransactWriteItemTypeDef
 
 HEAD = "head"
+
+
+def as_given(projection: Projection) -> Projection:
+    """Return the build that a caller names: for those who write builds, or check them."""
+    return projection
+
+
 # DynamoDB's own bounds: keys of one BatchGetItem, items of one transaction (one is the head).
 _BATCH_KEYS = 100
 MAX_ROWS_A_WRITE = 99
@@ -58,22 +65,32 @@ class ViewStore:
         table: str,
         keys: Keys,
         bounds: ReadBounds = READ_BOUNDS,
+        live: Callable[[Projection], Projection] = as_given,
     ) -> None:
+        """Take the table, and which build of a projection readers get (`builds.KnownBuilds`)."""
         self._client = client
         self._table = table
         self._keys = keys
         self._bounds = bounds
+        self._live = live
 
     def read(self, projection: Projection, aggregate_id: str, *, consistent: bool) -> View:
         """Return the view of one aggregate, as this region has applied it."""
+        return self.read_live(projection, aggregate_id, consistent=consistent)[1]
+
+    def read_live(
+        self, projection: Projection, aggregate_id: str, *, consistent: bool
+    ) -> tuple[Projection, View]:
+        """Return the view, and the build of the projection that it is of."""
+        projection = self._live(projection)
         key = {"k": {"S": projection.key(aggregate_id)}, "s": {"S": HEAD}}
         with passing_errors_translated("read a view"):
             found = self._client.get_item(TableName=self._table, Key=key, ConsistentRead=consistent)
-        return _view(found.get("Item", {}))
+        return projection, _view(found.get("Item", {}))
 
     def read_many(self, wanted: Iterable[tuple[Projection, str]]) -> dict[tuple[str, str], View]:
-        """Return views by (projection name, aggregate id), each read consistently."""
-        places = {projection.key(a): (projection.name, a) for projection, a in wanted}
+        """Return views by (projection's build, aggregate id), each read consistently."""
+        places = {live.key(a): (live.build, a) for one, a in wanted for live in [self._live(one)]}
         views = dict.fromkeys(places.values(), View())
         keys = [{"k": {"S": key}, "s": {"S": HEAD}} for key in places]
         for start in range(0, len(keys), _BATCH_KEYS):
@@ -148,7 +165,7 @@ class ViewStore:
         if view.document is not None:
             item["d"] = {"S": orjson.dumps(view.document).decode()}
             for attribute, value in projection.list_keys(view.document, self._keys).items():
-                item[attribute] = {"S": f"{projection.name}#{projection.version}#{value}"}
+                item[attribute] = {"S": f"{projection.build}#{value}"}
         return item
 
     def _row_puts(self, key: str, rows: Mapping[int, Document]) -> list["TransactWriteItemTypeDef"]:
@@ -170,6 +187,7 @@ class ViewStore:
         self, projection: Projection, aggregate_id: str, *, limit: int, start: Any = None
     ) -> Page:
         """Return an aggregate's rows, newest first, as this region has applied them."""
+        projection = self._live(projection)
         query: QueryInputTypeDef = {
             "TableName": self._table,
             # Digits sort before letters, so this leaves the head out.
@@ -181,31 +199,40 @@ class ViewStore:
             "ScanIndexForward": False,
             "Limit": limit,
         }
-        return self._page(query, start)
+        return self._page(query, projection, start)
 
     def listed(
         self, projection: Projection, *, index: str, value: str, limit: int, start: Any = None
     ) -> Page:
         """Return the documents under one list key, by aggregate id. Eventually consistent."""
+        projection = self._live(projection)
         query: QueryInputTypeDef = {
             "TableName": self._table,
             "IndexName": f"by-{index}",
             "KeyConditionExpression": "#l = :l",
             "ExpressionAttributeNames": {"#l": index},
-            "ExpressionAttributeValues": {
-                ":l": {"S": f"{projection.name}#{projection.version}#{value}"}
-            },
+            "ExpressionAttributeValues": {":l": {"S": f"{projection.build}#{value}"}},
             "Limit": limit,
         }
-        return self._page(query, start)
+        return self._page(query, projection, start)
 
-    def _page(self, query: "QueryInputTypeDef", start: Any) -> Page:
+    def _page(self, query: "QueryInputTypeDef", projection: Projection, start: Any) -> Page:
         if start is not None:
-            query["ExclusiveStartKey"] = start
+            query["ExclusiveStartKey"] = _in_build(projection, start)
         with passing_errors_translated("read a list"):
             answer = self._client.query(**query)
         documents = [orjson.loads(item["d"]["S"]) for item in answer["Items"]]
         return Page(documents, answer.get("LastEvaluatedKey"))
+
+
+def _in_build(projection: Projection, start: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the key to go on from in this build, which may be newer than the page before."""
+    moved = {}
+    for attribute, value in start.items():
+        name, *rest = value["S"].split("#", 2)
+        of_build = name == projection.name and len(rest) == 2  # noqa: PLR2004 - label and rest
+        moved[attribute] = {"S": f"{projection.build}#{rest[1]}"} if of_build else value
+    return moved
 
 
 def _view(item: Mapping[str, Any]) -> View:

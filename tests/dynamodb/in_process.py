@@ -145,6 +145,16 @@ class InProcessDynamoDB:
         return self._page("Scan", request, table, found)
 
     @_operation
+    def batch_write_item(self, request: dict[str, Any]) -> dict[str, Any]:
+        for name, entries in request["RequestItems"].items():
+            for entry in entries:
+                if entry.keys() != {"DeleteRequest"}:
+                    raise Unsupported(f"BatchWriteItem with {', '.join(entry)}")
+                deleted = {"TableName": name, "Key": entry["DeleteRequest"]["Key"]}
+                self._write("Delete", deleted, may_return=set())
+        return {"UnprocessedItems": {}}
+
+    @_operation
     def batch_get_item(self, request: dict[str, Any]) -> dict[str, Any]:
         if sum(len(one["Keys"]) for one in request["RequestItems"].values()) > _BATCH_KEYS:
             raise NotValid("Too many items requested for the BatchGetItem call")

@@ -18,6 +18,7 @@ KNOWN: dict[str, set[str]] = {
     | _PAGED
     | _EXPRESSIONS,
     "Scan": _PAGED | {"ReturnConsumedCapacity", "Segment", "TotalSegments"},
+    "BatchWriteItem": {"RequestItems"},
     "BatchGetItem": {"RequestItems", "ReturnConsumedCapacity"},
     "TransactWriteItems": {"TransactItems", "ReturnConsumedCapacity"},
     "CreateTable": {"TableName", "BillingMode", "AttributeDefinitions", "KeySchema"}

@@ -349,6 +349,9 @@ class Network:
                 "ANTIPHON_REGIONS": ",".join(REGIONS),
                 "ANTIPHON_MODE": "STRONG",
                 "ANTIPHON_PROVE_AFTER_MS": "50",
+                # One read in a test: what is counted does not depend on how long it takes.
+                "ANTIPHON_BUILDS_FRESH_S": "60",
+                "ANTIPHON_BUILDS_HOLD_S": "300",
                 "ANTIPHON_EXTENSIONS": self._extensions,
                 "ANTIPHON_SECRET": "a secret of the tests",
                 "ANTIPHON_ACCOUNT": "000000000000",

@@ -141,7 +141,7 @@ def test_only_what_is_wrong_with_the_data_is_set_aside(
 ):
     commit = activated(network, "262011234567890")
     projector = network[EU].deps.projector
-    client = projector.views._client
+    client = projector.applier.views._client
 
     class Failing:
         def transact_write_items(self, **_: Any) -> None:
@@ -150,9 +150,9 @@ def test_only_what_is_wrong_with_the_data_is_set_aside(
         def __getattr__(self, name: str) -> Any:
             return getattr(client, name)
 
-    projector.views._client = Failing()  # type: ignore[assignment]
+    projector.applier.views._client = Failing()  # type: ignore[assignment]
     assert network[EU].stream(commit) == ([] if set_aside else ["0"])
-    projector.views._client = client
+    projector.applier.views._client = client
 
     assert len(list(projector.letters.all())) == (1 if set_aside else 0)
     assert network[EU].stream(commit) == []

@@ -37,7 +37,7 @@ def test_what_is_left_unread_is_read_again(dynamodb: InProcessDynamoDB, views: V
 
     read = views.read_many([(SHOWN, aggregate_id) for aggregate_id in AGGREGATES])
 
-    assert [read["shown", a].applied for a in AGGREGATES] == list(range(1, 11))
+    assert [read["shown#1", a].applied for a in AGGREGATES] == list(range(1, 11))
 
 
 def test_what_stays_unread_is_no_empty_view(dynamodb: InProcessDynamoDB, views: ViewStore):

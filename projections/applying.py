@@ -1,0 +1,129 @@
+"""Bring the builds of one aggregate over an unbroken run of commits: the heart of the read side.
+
+Apply-if-next: a view moves only from exactly where it stands, by one conditional write. So it
+makes no difference who applies, how often or in which order commits arrive. Both the projector
+and a rebuild apply in this one way, side by side.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from domain.registry import Registry
+from eventstore.commits import Commit
+from eventstore.errors import StoreUnavailable
+from eventstore.folding import domain_events
+from eventstore.log import CommitLog
+from projections.bounds import READ_BOUNDS, ReadBounds
+from projections.gaps import commits_after
+from projections.projection import Change, Document, Projection
+from projections.views import View, ViewStore
+
+# Views by (projection's build, aggregate id).
+Views = Mapping[tuple[str, str], View]
+
+
+def _nothing_before(_commits: Sequence[Commit]) -> None:
+    pass
+
+
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """Commits of one aggregate that were applied now, and that arrived but were before."""
+
+    now: Sequence[Commit]
+    before: Sequence[Commit]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Applier:
+    """Applies to the views of one region. `views` takes builds as they are given."""
+
+    log: CommitLog
+    registry: Registry
+    views: ViewStore
+    bounds: ReadBounds = READ_BOUNDS
+
+    def bring_up(
+        self,
+        aggregate_id: str,
+        arrived: Sequence[Commit],
+        *,
+        builds: Iterable[Projection],
+        known: Views,
+        before_a_write: Callable[[Sequence[Commit]], None] = _nothing_before,
+    ) -> Applied:
+        """Bring every build that covers an aggregate up to what arrived, slice by slice.
+
+        Args:
+            aggregate_id: the aggregate.
+            arrived: some of its commits, by position, without repetition.
+            builds: written in this order.
+            known: views read before; what is missing is read.
+            before_a_write: called with the commits of each slice.
+
+        Raises:
+            StoreUnavailable: try again.
+            CorruptLog: the log cannot be applied.
+
+        """
+        covering = [build for build in builds if build.covers(aggregate_id)]
+        keys = [(build.build, aggregate_id) for build in covering]
+        if not all(key in known for key in keys):
+            known = self.views.read_many((build, aggregate_id) for build in covering)
+        views = {key: known[key] for key in keys}
+        lowest = min((view.applied for view in views.values()), default=0)
+        run = commits_after(self.log, lowest, arrived)
+        aggregate = self.registry.aggregate_of(aggregate_id)
+        # A long gap makes progress that a time-out half way does not undo.
+        for start in range(0, len(run), self.bounds.commits_a_write):
+            part = run[start : start + self.bounds.commits_a_write]
+            before_a_write(part)
+            changes = [Change(commit, domain_events(aggregate, commit)) for commit in part]
+            for build in covering:
+                key = (build.build, aggregate_id)
+                views[key] = self._advance(build, aggregate_id, changes, views[key])
+        return Applied(run, [c for c in arrived if c.last_position <= lowest])
+
+    def _advance(
+        self, build: Projection, aggregate_id: str, changes: Sequence[Change], view: View
+    ) -> View:
+        """Bring one view over these changes; return it as it is then."""
+        for _ in range(self.bounds.view_write_tries):
+            ahead = [c for c in changes if c.commit.last_position > view.applied]
+            if not ahead:
+                return view
+            if not ahead[0].commit.follows(view.applied):
+                # The view is behind where it was read: only its removal can do that. Look again.
+                raise StoreUnavailable(f"{build.name} moved back while it was applied")
+            moved, rows = _fold(build, view, _one_write(ahead, self.bounds))
+            written = self.views.write(
+                build, aggregate_id, before=view.applied, view=moved, rows=rows
+            )
+            # Another projector was first: not a failure, only news.
+            view = moved if written else self.views.read(build, aggregate_id, consistent=True)
+        if view.applied < changes[-1].commit.last_position:
+            raise StoreUnavailable(f"{build.name} is contended; apply again")
+        return view
+
+
+def _one_write(changes: Sequence[Change], bounds: ReadBounds) -> Sequence[Change]:
+    """Return as many changes from the start as one write takes: rows and bytes are bounded."""
+    size = 0
+    for count, change in enumerate(changes):
+        size += sum(len(event.data) for event in change.commit.events)
+        if count and (count >= bounds.commits_a_write or size > bounds.bytes_a_write):
+            return changes[:count]
+    return changes
+
+
+def _fold(
+    build: Projection, view: View, changes: Sequence[Change]
+) -> tuple[View, dict[int, Document]]:
+    document = view.document
+    rows: dict[int, Document] = {}
+    for change in changes:
+        document = build.apply(document, change)
+        if build.row is not None:
+            rows[change.commit.position] = build.row(change)
+    last = changes[-1].commit
+    return View(last.last_position, last.position, document), rows

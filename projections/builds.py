@@ -1,0 +1,261 @@
+"""Which builds of a projection a region keeps, and which of them readers get.
+
+`filling -> both -> switched -> (none)`. In `both` and `switched` the projector applies every
+commit to two builds, and acknowledges it after both; readers get the new one from `switched`
+on. Each phase is held longer than anybody may go by an older one (`KnownBuilds`), so whoever
+acknowledges writes what any reader reads. The state is the region's own: read consistently,
+changed on condition of its version, and there also while the region is cut off.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any
+
+from botocore.exceptions import ClientError
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from eventstore.aws_errors import error_code, passing_errors_translated
+from eventstore.errors import StoreUnavailable, described
+from projections.projection import Projection
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+
+# The partition of the views table that holds the states: no projection may have this name.
+RESERVED = "rebuild"
+# After a read that failed, this long nobody waits for another one that may fail as slowly.
+_AGAIN_S = 1.0
+
+
+class Phase(StrEnum):
+    """How far a rebuild is. Stored: a phase may be added, never renamed."""
+
+    FILLING = "filling"
+    BOTH = "both"
+    SWITCHED = "switched"
+
+
+class BuildState(BaseModel):
+    """The builds of one projection in one region, as stored.
+
+    Attributes:
+        version: of this item, for conditional changes; 0 before there is one.
+        live: the label of the build that readers get.
+        other: the label being built, or from `switched` on the one that was live before.
+        phase: None while there is one build only.
+        generation: the highest that was ever given, so that no label is used twice.
+        since_ms: when the phase began, by the operator's clock: to show, never to decide by.
+
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    version: int = 0
+    live: str
+    other: str | None = None
+    phase: Phase | None = None
+    generation: int = 0
+    since_ms: int = 0
+
+
+class BuildUnknown(Exception):
+    """A build is live here whose code is not deployed: deploy both until the old one is gone."""
+
+
+class Registered:
+    """The projections that the code has; of one name several versions while one replaces another.
+
+    Raises:
+        ValueError: a projection has the reserved name.
+
+    """
+
+    def __init__(self, projections: Iterable[Projection]) -> None:
+        self._by_name: dict[str, dict[int, Projection]] = {}
+        for projection in projections:
+            if projection.name == RESERVED:
+                raise ValueError(f"no projection may have the name {RESERVED!r}")
+            self._by_name.setdefault(projection.name, {})[projection.version] = projection
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names, in the order of registration."""
+        return tuple(self._by_name)
+
+    def first(self, name: str) -> Projection:
+        """Return what is live where nothing was ever rebuilt: the lowest version."""
+        versions = self._by_name[name]
+        return versions[min(versions)]
+
+    def newest(self, name: str) -> Projection:
+        """Return the highest version, which a rebuild builds."""
+        versions = self._by_name[name]
+        return versions[max(versions)]
+
+    def labelled(self, name: str, label: str) -> Projection:
+        """Return the build with this label.
+
+        Raises:
+            BuildUnknown: the code of its version is not here.
+
+        """
+        version, _, generation = label.partition(".")
+        found = self._by_name.get(name, {}).get(int(version))
+        if found is None:
+            raise BuildUnknown(f"version {version} of {name} is in use here, and not deployed")
+        return replace(found, generation=int(generation or 0))
+
+
+class Builds:
+    """The builds of all projections in one region at one moment."""
+
+    def __init__(self, registered: Registered, states: Mapping[str, BuildState]) -> None:
+        self._registered = registered
+        self._states = states
+
+    def __eq__(self, other: object) -> bool:
+        """Two are equal when the same builds are written and read."""
+        return isinstance(other, Builds) and self._states == other._states
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def state(self, name: str) -> BuildState:
+        """Return a projection's state; where it was never rebuilt, the code's own version."""
+        return self._states.get(name) or BuildState(live=self._registered.first(name).label)
+
+    def live(self, projection: Projection) -> Projection:
+        """Return the build that readers of a projection get."""
+        return self._registered.labelled(projection.name, self.state(projection.name).live)
+
+    def written(self) -> tuple[Projection, ...]:
+        """Return the builds that every commit is applied to before it is acknowledged.
+
+        The new build comes first. So where a new build has caught up it is never behind the
+        old one, and readers who change over never go back.
+        """
+        builds: list[Projection] = []
+        for name in self._registered.names:
+            state = self.state(name)
+            labels = [state.live]
+            if state.other is not None and state.phase is Phase.BOTH:
+                labels = [state.other, state.live]
+            elif state.other is not None and state.phase is Phase.SWITCHED:
+                labels = [state.live, state.other]
+            builds += [self._registered.labelled(name, label) for label in labels]
+        return tuple(builds)
+
+
+class BuildStore:
+    """The states of one region's builds, in its views table."""
+
+    def __init__(self, client: "DynamoDBClient", *, table: str) -> None:
+        self._client = client
+        self._table = table
+
+    def read(self) -> dict[str, BuildState]:
+        """Return the states now, by projection, read consistently.
+
+        Raises:
+            StoreUnavailable: they could not be read, or not understood.
+
+        """
+        with passing_errors_translated("read which builds are live"):
+            page = self._client.query(
+                TableName=self._table,
+                KeyConditionExpression="k = :k",
+                ExpressionAttributeValues={":k": {"S": RESERVED}},
+                ConsistentRead=True,
+            )
+        try:
+            return {
+                item["s"]["S"]: BuildState.model_validate_json(item["d"]["S"])
+                for item in page["Items"]
+            }
+        except (KeyError, ValidationError) as error:
+            # Written by a newer version of this code: nobody may go by half of it.
+            raise StoreUnavailable("the builds' states are in a form unknown here") from error
+
+    def change(self, name: str, before: BuildState, after: BuildState) -> bool:
+        """Put `after` in the place of `before`; False if that is not what is there any more.
+
+        Raises:
+            StoreUnavailable: the outcome is unknown; read to learn it.
+
+        """
+        put: dict[str, Any] = {
+            "Item": {
+                "k": {"S": RESERVED},
+                "s": {"S": name},
+                "v": {"N": str(before.version + 1)},
+                "d": {
+                    "S": after.model_copy(update={"version": before.version + 1}).model_dump_json()
+                },
+            },
+            "ConditionExpression": "v = :before" if before.version else "attribute_not_exists(k)",
+        }
+        if before.version:
+            put["ExpressionAttributeValues"] = {":before": {"N": str(before.version)}}
+        try:
+            with passing_errors_translated("change which builds are live"):
+                self._client.put_item(TableName=self._table, **put)
+        except ClientError as error:
+            if error_code(error) != "ConditionalCheckFailedException":
+                raise
+            return False
+        return True
+
+
+class KnownBuilds:
+    """The builds as one function instance knows them, never by states older than `fresh_s`.
+
+    Read again when half of that is over; the age counts from before the read was sent, on a
+    clock that never jumps. Safe to share between threads.
+    """
+
+    def __init__(
+        self,
+        store: BuildStore,
+        registered: Registered,
+        *,
+        elapsed_s: Callable[[], float],
+        fresh_s: float,
+    ) -> None:
+        self._store = store
+        self._registered = registered
+        self._elapsed_s = elapsed_s
+        self._fresh_s = fresh_s
+        self._read: tuple[Builds, float] | None = None
+        self._failed: tuple[str, float] = ("", -float("inf"))
+
+    def current(self) -> Builds:
+        """Return builds that were in force at some time within the last `fresh_s` seconds.
+
+        Raises:
+            StoreUnavailable: they could not be read. Whatever needs them is late, not wrong.
+
+        """
+        asked_at_s = self._elapsed_s()
+        if self._due(asked_at_s):
+            try:
+                self._read = (Builds(self._registered, self._store.read()), asked_at_s)
+            except (StoreUnavailable, ClientError) as error:
+                self._failed = (described(error), self._elapsed_s())
+        # Not the age that was looked at before: reading may have taken long.
+        if self._read is None or self._elapsed_s() - self._read[1] > self._fresh_s:
+            raise StoreUnavailable(f"it is not known which builds are live: {self._failed[0]}")
+        return self._read[0]
+
+    def live(self, projection: Projection) -> Projection:
+        """Return the build that readers of a projection get now."""
+        return self.current().live(projection)
+
+    def _due(self, now_s: float) -> bool:
+        if self._read is not None and now_s - self._read[1] < self._fresh_s / 2:
+            return False
+        return now_s - self._failed[1] >= _AGAIN_S
+
+
+def labels_in_use(state: BuildState) -> Sequence[str]:
+    """Return the labels whose items belong there."""
+    return [state.live] if state.other is None else [state.live, state.other]

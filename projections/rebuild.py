@@ -1,0 +1,255 @@
+"""Build a projection anew from the log while its region serves, and change readers over.
+
+Two passes over the log, each by segments. The first, in `filling`, builds what there is. The
+second, in `both`, begins when every projector applies new commits to the new build too: so
+each commit is applied either by that pass, which reads it consistently, or by the projector on
+its arrival, before it is acknowledged. After the pass the new build is behind the old one
+nowhere, and only then do readers change over. Nothing is answered because of a rebuild.
+"""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from eventstore.aws_errors import may_pass
+from eventstore.commits import Commit, Item, from_item
+from eventstore.errors import CorruptLog, StoreUnavailable, described
+from eventstore.scanning import LogSegments
+from projections.applying import Applier
+from projections.builds import Builds, BuildState, BuildStore, Phase, Registered
+from projections.checkpoints import Checkpoint, Checkpoints, Place
+from projections.projection import Projection
+from projections.removal import BuildRemoval, RemovedPage
+from projections.views import View
+
+_PAGE_COMMITS = 500
+# Readers of a state and its changes are few: who loses this often has a rival.
+_TRIES = 5
+
+
+class RebuildRefused(Exception):
+    """A rebuild cannot do what was asked; nothing was changed. The message says why."""
+
+
+class BehindError(Exception):
+    """The new build lacks what the old one has, so readers cannot change over to it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One page done: the commits in it, what the segment has cost, whether it is at its end."""
+
+    commits: int
+    read_units: float
+    done: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rebuild:
+    """Rebuilds projections of one region. Every method is safe to repeat.
+
+    Args:
+        store: the states of the region's builds.
+        checkpoints: how far each segment is, so that whoever goes on begins there.
+        applier: of the region; its views take builds as they are given.
+        now_ms: the wall clock, to show when a phase began.
+
+    """
+
+    scan: LogSegments
+    store: BuildStore
+    checkpoints: Checkpoints
+    registered: Registered
+    removal: BuildRemoval
+    applier: Applier
+    now_ms: Callable[[], int]
+
+    def state(self, name: str) -> BuildState:
+        """Return where a projection's rebuild is.
+
+        Raises:
+            RebuildRefused: there is no such projection.
+
+        """
+        if name not in self.registered.names:
+            known = ", ".join(self.registered.names)
+            raise RebuildRefused(f"there is no projection {name}; there are {known}")
+        return Builds(self.registered, self.store.read()).state(name)
+
+    def begin(self, name: str) -> BuildState:
+        """Begin to build the code's newest version, or go on with what was begun."""
+        state = self.state(name)
+        if state.phase is not None:
+            return state
+        newest = self.registered.newest(name)
+        live = self.registered.labelled(name, state.live)
+        # A label is given once: what was built and given up must never be built upon.
+        generation = state.generation + 1
+        fresh = newest.version != live.version and state.generation == 0
+        label = newest.label if fresh else f"{newest.version}.{generation}"
+        return self._move(name, state, other=label, phase=Phase.FILLING, generation=generation)
+
+    def write_both(self, name: str) -> BuildState:
+        """Let the projector apply to both builds from now on."""
+        state = self._in_phase(name, Phase.FILLING)
+        return self._move(name, state, phase=Phase.BOTH)
+
+    def switch(self, name: str) -> BuildState:
+        """Give readers the new build, in one write; call it when the second pass is over.
+
+        Raises:
+            RebuildRefused: the second pass is not over.
+            BehindError: an aggregate that could not be applied has more in the old build.
+
+        """
+        state = self._in_phase(name, Phase.BOTH)
+        progress = self.checkpoints.all(self._place(name, state))
+        if not progress or not all(one.done for one in progress):
+            raise RebuildRefused(f"the second pass over the log is not over for {name}")
+        behind = [a for one in progress for a in one.failed if self._is_behind(name, state, a)]
+        if behind:
+            told = ", ".join(behind[:5])
+            raise BehindError(
+                f"{len(behind)} aggregates could not be applied to the new build: {told}; "
+                "mend what stops them and rebuild again, or abort"
+            )
+        assert state.other is not None
+        return self._move(name, state, live=state.other, other=state.live, phase=Phase.SWITCHED)
+
+    def retire(self, name: str) -> BuildState:
+        """Stop writing the old build; then `remove` may delete its items."""
+        state = self._in_phase(name, Phase.SWITCHED)
+        state = self._move(name, state, other=None, phase=None)
+        self.checkpoints.clear(name)
+        return state
+
+    def abort(self, name: str) -> BuildState:
+        """Go back to the old build alone: before readers changed over, or after.
+
+        Raises:
+            RebuildRefused: nothing is being rebuilt.
+
+        """
+        state = self.state(name)
+        if state.phase is None:
+            raise RebuildRefused(f"nothing is being rebuilt of {name}")
+        live = state.other if state.phase is Phase.SWITCHED else state.live
+        assert live is not None
+        state = self._move(name, state, live=live, other=None, phase=None)
+        self.checkpoints.clear(name)
+        return state
+
+    def step(self, name: str, *, segment: int, segments: int) -> Step:
+        """Apply one page of a segment to the new build; what cannot be applied is noted.
+
+        Raises:
+            StoreUnavailable: do the same step again.
+            RebuildRefused: nothing is being filled, or by other segments.
+
+        """
+        state = self.state(name)
+        if state.phase not in {Phase.FILLING, Phase.BOTH} or state.other is None:
+            raise RebuildRefused(f"nothing of {name} is being filled")
+        place = self._place(name, state)
+        before = self.checkpoints.get(place, segment) or Checkpoint(segments=segments)
+        if before.segments != segments:
+            raise RebuildRefused(
+                f"the rebuild of {name} goes by {before.segments} segments; go on with as many"
+            )
+        if before.done:
+            return Step(0, 0.0, done=True)
+        page = self.scan.page(
+            segment=segment, segments=segments, start=before.start, limit=_PAGE_COMMITS
+        )
+        build = self.registered.labelled(name, state.other)
+        failed = self._apply(build, page.items)
+        after = before.after(
+            start=page.following, commits=len(page.items), failed=failed, units=page.read_units
+        )
+        self.checkpoints.put(place, segment, after)
+        return Step(len(page.items), page.read_units, done=after.done)
+
+    def remove(self, name: str, label: str, *, start: Mapping[str, Any] | None) -> RemovedPage:
+        """Delete what one page of the views table has of a build that nobody uses.
+
+        Raises:
+            RebuildRefused: the build is in use.
+
+        """
+        state = self.state(name)
+        if label in (state.live, state.other):
+            raise RebuildRefused(f"build {label} of {name} is in use")
+        return self.removal.page(f"{name}#{label}", start=start)
+
+    def _apply(self, build: Projection, items: Sequence[Item]) -> list[str]:
+        """Apply a page's commits. Returns: the aggregates that cannot be applied."""
+        by_aggregate: dict[str, list[Commit]] = defaultdict(list)
+        failed: dict[str, str] = {}
+        for item in items:
+            aggregate_id = item["a"]["S"]
+            if not build.covers(aggregate_id) or aggregate_id in failed:
+                continue
+            try:
+                by_aggregate[aggregate_id].append(from_item(item))
+            except CorruptLog as error:
+                failed[aggregate_id] = described(error)
+        known = self._heads(build, by_aggregate)
+        for aggregate_id, commits in by_aggregate.items():
+            try:
+                self.applier.bring_up(aggregate_id, commits, builds=[build], known=known)
+            except Exception as error:
+                if may_pass(error):
+                    raise StoreUnavailable(f"could not rebuild: {described(error)}") from error
+                failed[aggregate_id] = described(error)
+        return sorted(failed)
+
+    def _heads(
+        self, build: Projection, aggregate_ids: Iterable[str]
+    ) -> dict[tuple[str, str], View]:
+        try:
+            return self.applier.views.read_many((build, a) for a in aggregate_ids)
+        except ClientError as error:
+            raise StoreUnavailable(f"could not rebuild: {described(error)}") from error
+
+    def _is_behind(self, name: str, state: BuildState, aggregate_id: str) -> bool:
+        """Whether the old build shows more of an aggregate than the new one."""
+        assert state.other is not None
+        old = self.registered.labelled(name, state.live)
+        new = self.registered.labelled(name, state.other)
+        views = self.applier.views.read_many([(old, aggregate_id), (new, aggregate_id)])
+        return views[new.build, aggregate_id].applied < views[old.build, aggregate_id].applied
+
+    def _place(self, name: str, state: BuildState) -> Place:
+        assert state.other is not None
+        assert state.phase is not None
+        return Place(name, state.other, state.phase.value)
+
+    def _in_phase(self, name: str, phase: Phase) -> BuildState:
+        state = self.state(name)
+        if state.phase is not phase:
+            told = state.phase.value if state.phase else "not being rebuilt"
+            raise RebuildRefused(f"{name} is {told}; this belongs after {phase.value}")
+        return state
+
+    def _move(self, name: str, before: BuildState, **changes: object) -> BuildState:
+        """Change a state, and return it as it is stored.
+
+        Raises:
+            RebuildRefused: somebody else has changed it.
+
+        """
+        after = before.model_copy(update={**changes, "since_ms": self.now_ms()})
+        for _ in range(_TRIES):
+            try:
+                changed = self.store.change(name, before, after)
+            except StoreUnavailable:
+                # It may be stored all the same: trying again tells.
+                continue
+            stored = self.state(name)
+            if changed or stored == after.model_copy(update={"version": before.version + 1}):
+                return stored
+            raise RebuildRefused(f"somebody else moved the rebuild of {name}; look and try again")
+        raise StoreUnavailable(f"the rebuild of {name} could not be moved")

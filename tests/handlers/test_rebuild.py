@@ -1,0 +1,313 @@
+"""A projection is built anew while the region serves: nothing is lost, answered early or twice."""
+
+from dataclasses import replace
+
+import pytest
+
+from eventstore.errors import StoreUnavailable
+from eventstore.scanning import LogSegments
+from projections.builds import Builds, Phase, Registered
+from projections.rebuild import BehindError, Rebuild, RebuildRefused
+from projections.subscriber_view import SUBSCRIBER_VIEW
+from tests.handlers.network import ACTIVATION, REGIONS, Network
+
+US, EU, AP = REGIONS
+NAME = "subscriber-view"
+SEGMENTS = 3
+
+
+@pytest.fixture
+def rebuild(network: Network) -> Rebuild:
+    return rebuild_of(network)
+
+
+def rebuild_of(network: Network) -> Rebuild:
+    """Europe's rebuilds; the log of this network is in one place for all."""
+    deps = network[EU].deps
+    scan = LogSegments(network.log._client, table=deps.settings.events_table)
+    return replace(deps.rebuild, scan=scan)
+
+
+def subscriber(number: int) -> dict:
+    data = {**ACTIVATION["data"], "imsi": f"26201123456789{number}"}
+    return {**ACTIVATION, "data": data}
+
+
+def change(number: int, profile: str) -> dict:
+    data = {"imsi": f"26201123456789{number}", "service_profile": profile}
+    return {
+        **ACTIVATION,
+        "type": "ChangeServiceProfile",
+        "command_id": f"change-{number}-{profile}",
+        "data": data,
+    }
+
+
+def forget_what_is_known(network: Network) -> None:
+    """Let every function see the states as they are now: the time that they are held is over."""
+    for name in REGIONS:
+        for known in network[name].deps._builds.values():
+            known._read = None
+
+
+def whole_pass(network: Network, rebuild: Rebuild) -> None:
+    forget_what_is_known(network)
+    for segment in range(SEGMENTS):
+        while not rebuild.step(NAME, segment=segment, segments=SEGMENTS).done:
+            pass
+
+
+def switched(network: Network, rebuild: Rebuild) -> None:
+    rebuild.begin(NAME)
+    whole_pass(network, rebuild)
+    rebuild.write_both(NAME)
+    whole_pass(network, rebuild)
+    rebuild.switch(NAME)
+    forget_what_is_known(network)
+
+
+def views_of(network: Network, label: str) -> dict[str, int]:
+    """The applied position of every aggregate in one build, in Europe."""
+    client = network[EU].deps._clients.dynamodb(EU)
+    table = network[EU].deps.settings.views_table
+    items = client.scan(TableName=table)["Items"]
+    prefix = f"{NAME}#{label}#"
+    return {
+        item["k"]["S"].removeprefix(prefix): int(item["n"]["N"])
+        for item in items
+        if item["k"]["S"].startswith(prefix) and "n" in item
+    }
+
+
+def profile_in(network: Network, number: int, **query: str) -> str:
+    status, told = network[EU].get(f"/subscribers/26201123456789{number}", **query)
+    assert status == 200, told
+    return told["service_profile"]
+
+
+def test_readers_get_the_new_build_and_it_is_the_old_one_over_again(
+    network: Network, rebuild: Rebuild
+):
+    for number in range(5):
+        network[US].post(subscriber(number))
+    network.settle()
+    old = views_of(network, "1")
+
+    switched(network, rebuild)
+
+    assert len(old) == 5
+    assert views_of(network, "1.1") == old
+    assert rebuild.state(NAME).live == "1.1"
+    assert profile_in(network, 3) == "consumer-5g"
+
+
+def test_a_commit_that_comes_while_the_new_build_is_filled_is_not_lost_to_it(
+    network: Network, rebuild: Rebuild
+):
+    network[US].post(subscriber(1))
+    network.settle()
+    rebuild.begin(NAME)
+    whole_pass(network, rebuild)
+
+    network[US].post(change(1, "business-5g"))
+    network.settle()
+    answers = len(network[US].answers)
+    rebuild.write_both(NAME)
+    whole_pass(network, rebuild)
+
+    assert views_of(network, "1.1") == views_of(network, "1")
+    assert len(network[US].answers) == answers, "nothing is answered because of a rebuild"
+
+
+def test_from_both_on_a_commit_is_acknowledged_only_after_both_builds_have_it(
+    network: Network, rebuild: Rebuild
+):
+    network[US].post(subscriber(1))
+    network.settle()
+    rebuild.begin(NAME)
+    rebuild.write_both(NAME)
+    forget_what_is_known(network)
+
+    network[US].post(change(1, "business-5g"))
+    network.settle()
+
+    # Its first pass has not even begun: the projector has brought the new build up by itself.
+    assert views_of(network, "1.1") == views_of(network, "1")
+    assert len(network[US].answers) == 2
+
+
+def test_the_new_build_is_written_before_the_old_one(network: Network, rebuild: Rebuild):
+    network[US].post(subscriber(1))
+    network.settle()
+    rebuild.begin(NAME)
+    rebuild.write_both(NAME)
+    forget_what_is_known(network)
+    network[US].post(change(1, "business-5g"))
+    changes = network[EU].deps._clients.dynamodb(EU)._client.changes
+    before = len(changes)
+
+    network.settle()
+
+    heads = [c.key["k"]["S"].rpartition("#")[0] for c in changes[before:] if "n" in (c.new or {})]
+    assert [head for head in heads if head.startswith(NAME)] == [f"{NAME}#1.1", f"{NAME}#1"]
+
+
+def test_readers_cannot_change_over_before_the_second_pass_is_over(
+    network: Network, rebuild: Rebuild
+):
+    network[US].post(subscriber(1))
+    network.settle()
+    rebuild.begin(NAME)
+    with pytest.raises(RebuildRefused, match="filling"):
+        rebuild.switch(NAME)
+    whole_pass(network, rebuild)
+    rebuild.write_both(NAME)
+    with pytest.raises(RebuildRefused, match="second pass"):
+        rebuild.switch(NAME)
+    rebuild.step(NAME, segment=0, segments=SEGMENTS)
+    with pytest.raises(RebuildRefused, match="second pass"):
+        rebuild.switch(NAME)
+
+    assert rebuild.state(NAME).live == "1"
+
+
+def test_an_aggregate_that_the_new_build_lacks_keeps_readers_where_they_are(
+    network: Network, rebuild: Rebuild, monkeypatch: pytest.MonkeyPatch
+):
+    network[US].post(subscriber(1))
+    network[US].post(subscriber(2))
+    network.settle()
+    rebuild.begin(NAME)
+
+    def cannot(self, aggregate_id, arrived, *, builds, known):
+        raise TypeError("this apply is wrong")
+
+    monkeypatch.setattr(type(rebuild.applier), "bring_up", cannot)
+    whole_pass(network, rebuild)
+    rebuild.write_both(NAME)
+    whole_pass(network, rebuild)
+
+    with pytest.raises(BehindError, match="2 aggregates"):
+        rebuild.switch(NAME)
+    assert rebuild.state(NAME).phase is Phase.BOTH
+
+
+def test_whoever_goes_on_begins_where_the_segment_was_left(network: Network, rebuild: Rebuild):
+    for number in range(6):
+        network[US].post(subscriber(number))
+    network.settle()
+    rebuild.begin(NAME)
+    done = [rebuild.step(NAME, segment=n, segments=SEGMENTS).commits for n in range(SEGMENTS)]
+
+    again = rebuild_of(network).begin(NAME)
+
+    assert sum(done) == 6
+    assert again.other == "1.1"
+    assert rebuild.step(NAME, segment=0, segments=SEGMENTS).commits == 0
+    with pytest.raises(RebuildRefused, match="3 segments"):
+        rebuild.step(NAME, segment=0, segments=4)
+
+
+def test_giving_up_leaves_the_old_build_and_the_next_attempt_builds_upon_nothing(
+    network: Network, rebuild: Rebuild
+):
+    network[US].post(subscriber(1))
+    network.settle()
+    rebuild.begin(NAME)
+    whole_pass(network, rebuild)
+
+    rebuild.abort(NAME)
+    state = rebuild.begin(NAME)
+
+    assert profile_in(network, 1) == "consumer-5g"
+    assert state.live == "1"
+    assert state.other == "1.2"
+
+
+def test_after_readers_have_changed_over_they_can_be_brought_back(
+    network: Network, rebuild: Rebuild
+):
+    network[US].post(subscriber(1))
+    network.settle()
+    switched(network, rebuild)
+    network[US].post(change(1, "business-5g"))
+    network.settle()
+
+    rebuild.abort(NAME)
+    forget_what_is_known(network)
+
+    assert rebuild.state(NAME).live == "1"
+    assert profile_in(network, 1) == "business-5g"
+
+
+def test_the_old_build_is_deleted_whole_and_nothing_else(network: Network, rebuild: Rebuild):
+    for number in range(4):
+        network[US].post(subscriber(number))
+    network.settle()
+    switched(network, rebuild)
+    with pytest.raises(RebuildRefused, match="in use"):
+        rebuild.remove(NAME, "1", start=None)
+    rebuild.retire(NAME)
+
+    removed = rebuild.remove(NAME, "1", start=None)
+
+    assert removed.deleted == 4
+    assert removed.following is None
+    assert views_of(network, "1") == {}
+    assert len(views_of(network, "1.1")) == 4
+    forget_what_is_known(network)
+    assert network[EU].get("/subscribers/262011234567891/timeline")[0] == 200
+
+
+def test_a_page_goes_on_in_the_new_build(network: Network, rebuild: Rebuild):
+    for number in range(4):
+        network[US].post(subscriber(number))
+    network.settle()
+    first = network[EU].get("/subscribers", status="active", limit="2")[1]
+
+    switched(network, rebuild)
+    second = network[EU].get("/subscribers", status="active", limit="2", cursor=first["next"])[1]
+
+    shown = [one["imsi"] for one in (*first["items"], *second["items"])]
+    assert len(set(shown)) == 4
+
+
+def test_who_does_not_know_which_builds_are_live_acknowledges_nothing(network: Network):
+    network[US].post(subscriber(1))
+    lane = network.take(EU, "lane")
+
+    def unreadable() -> Builds:
+        raise StoreUnavailable("cut off")
+
+    object.__setattr__(network[EU].deps.projector, "builds", unreadable)
+
+    assert network[EU].project(*lane) == ["0"]
+    assert network.take(US, "acks") == []
+
+
+def test_what_was_applied_to_builds_of_before_is_not_acknowledged(network: Network):
+    network[US].post(subscriber(1))
+    lane = network.take(EU, "lane")
+    registered = Registered([SUBSCRIBER_VIEW])
+    old = Builds(registered, {})
+    new = Builds(registered, {NAME: network[EU].deps.rebuild.begin(NAME)})
+    told = iter([old, new])
+    object.__setattr__(network[EU].deps.projector, "builds", lambda: next(told))
+
+    assert network[EU].project(*lane) == ["0"]
+    assert network.take(US, "acks") == []
+
+
+def test_an_unknown_projection_is_refused_by_the_names_there_are(rebuild: Rebuild):
+    with pytest.raises(RebuildRefused, match="network-inventory"):
+        rebuild.begin("subscriber-vue")
+
+
+def test_two_people_do_not_pay_for_the_same_work(rebuild: Rebuild):
+    lease = rebuild.checkpoints.take_lease
+    assert lease(NAME, who="ada", now_ms=0, lasts_ms=1000) is None
+    assert lease(NAME, who="ada", now_ms=500, lasts_ms=1000) is None
+    assert lease(NAME, who="bob", now_ms=1400, lasts_ms=1000) == "ada"
+    assert lease(NAME, who="bob", now_ms=1501, lasts_ms=1000) is None
+    rebuild.checkpoints.release(NAME, who="ada")
+    assert lease(NAME, who="ada", now_ms=1600, lasts_ms=1000) == "bob"
