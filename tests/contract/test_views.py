@@ -260,10 +260,10 @@ def test_many_views_are_read_at_once(views: ViewStore):
     read = views.read_many([*wanted, *wanted[:3]])
 
     assert len(read) == 260
-    shown = [read["shown", aggregate_id].applied for aggregate_id in aggregates]
+    shown = [read["shown#1", aggregate_id].applied for aggregate_id in aggregates]
     assert shown == [*range(1, 121), *[0] * 10]
-    assert read["other", aggregates[0]] == view(7)
-    assert read["other", aggregates[1]] == View()
+    assert read["other#1", aggregates[0]] == view(7)
+    assert read["other#1", aggregates[1]] == View()
 
 
 def test_reading_no_views_reads_none(views: ViewStore):
@@ -278,4 +278,4 @@ def test_many_large_views_are_read_though_one_answer_cannot_hold_them(views: Vie
 
     read = views.read_many([(SHOWN, aggregate_id) for aggregate_id in aggregates])
 
-    assert [read["shown", a].applied for a in aggregates] == [1] * 50
+    assert [read["shown#1", a].applied for a in aggregates] == [1] * 50

@@ -162,7 +162,7 @@ def test_only_what_is_wrong_with_the_data_is_set_aside(
 def test_an_unreadable_view_stops_its_aggregate_alone(network: Network):
     bad, good = (activated(network, f"26201123456789{n}") for n in (0, 1))
     network[EU].stream(bad)
-    views = network[EU].deps.projector.views
+    views = network[EU].deps.projector.applier.views
     key = {"k": {"S": f"subscriber-view#1#{bad.aggregate_id}"}, "s": {"S": "head"}}
     views._client.update_item(
         TableName=views._table,
