@@ -75,15 +75,10 @@ class Comparison:
     def _behind(self, views: ViewStore, heads: Mapping[str, int]) -> dict[str, int]:
         """Return the heads that some view of the region has not applied."""
         covering = [(p, a) for a in heads for p in self.projections if p.covers(a)]
-        applied = views.read_many(covering)
         return {
-            aggregate_id: position
-            for aggregate_id, position in heads.items()
-            if any(
-                applied[p.name, aggregate_id].applied < position
-                for p in self.projections
-                if p.covers(aggregate_id)
-            )
+            aggregate_id: heads[aggregate_id]
+            for (_, aggregate_id), view in views.read_many(covering).items()
+            if view.applied < heads[aggregate_id]
         }
 
     def _ring(self, region: str, behind: Mapping[str, int]) -> None:
