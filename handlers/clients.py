@@ -1,15 +1,19 @@
 """AWS clients with explicit region, time-outs and retries, built once and shared.
 
 Time-outs are short on purpose: a region that does not answer within seconds is taken for
-unreachable, and everything that calls it is safe to repeat.
+unreachable, and everything that calls it is safe to repeat. DynamoDB is called by the lean client
+unless the settings say boto3: the two behave alike, and one suite of tests holds them to it.
 """
 
 import threading
 from typing import TYPE_CHECKING, Any
 
 import boto3
+import botocore.session
 from botocore.config import Config
 
+from handlers.lean.client import LeanDynamoDB
+from handlers.lean.target import verify_of
 from handlers.settings import EdgeBounds
 
 if TYPE_CHECKING:
@@ -24,7 +28,8 @@ class Clients:
 
     def __init__(self, bounds: EdgeBounds) -> None:
         self._bounds = bounds
-        self._session = boto3.session.Session()
+        self._core = botocore.session.get_session()
+        self._session = boto3.session.Session(botocore_session=self._core)
         self._lock = threading.Lock()
         self._built: dict[tuple[str, str], Any] = {}
 
@@ -59,5 +64,9 @@ class Clients:
                     max_pool_connections=self._bounds.connections,
                 )
                 client = self._session.client(service, region_name=region, config=config)  # type: ignore[call-overload]
+                if service == "dynamodb" and self._bounds.transport == "lean":
+                    credentials = self._core.get_credentials()
+                    verify = verify_of(self._core)
+                    client = LeanDynamoDB(client, credentials=credentials, verify=verify)
                 self._built[service, region] = client
             return client

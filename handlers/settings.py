@@ -86,6 +86,10 @@ class EdgeBounds(BaseModel):
     connections: Annotated[
         int, Field(ge=1, le=500, description="Connections kept to one AWS service of one region")
     ] = 50
+    transport: Annotated[
+        Literal["lean", "boto3"],
+        Field(description="How DynamoDB is called: `lean`, or `boto3` at some eight times the CPU"),
+    ] = "lean"
 
 
 class Settings(BaseSettings, EdgeBounds, ReadBounds, Bounds):

@@ -1,5 +1,7 @@
 """Each contract on every engine: in this process, moto, MiniStack, AWS's DynamoDB Local.
 
+The last two are servers, and the contracts hold on them by boto3 and by the lean client.
+
 A test that takes `log`, `views`, `responses` or `dynamodb` is made once for each engine that is
 here. A test that takes `race` runs threads against each other, and is not made for moto.
 """
@@ -14,10 +16,12 @@ from typing import Any
 import boto3
 import pytest
 from botocore.config import Config
+from botocore.credentials import Credentials
 
 from eventstore.identity import Keys
 from eventstore.log import CommitLog, DynamoDBLog
 from eventstore.memory import InMemoryLog
+from handlers.lean.client import LeanDynamoDB
 from projections.responses import ResponseStore
 from projections.views import ViewStore
 from tests.commits import a_commit as make_commit
@@ -26,9 +30,11 @@ from tests.dynamodb.dynamodb_local import DynamoDBLocal, fetched
 from tests.dynamodb.engines import (
     DYNAMODB_LOCAL,
     IN_PROCESS,
+    LEAN,
     MINISTACK,
     MOTO,
     engines,
+    is_server,
     why_no_dynamodb_local,
 )
 from tests.dynamodb.in_process import InProcessDynamoDB
@@ -42,7 +48,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Make a test once for each engine."""
     racing = "race" in metafunc.fixturenames
     if "real" in metafunc.fixturenames:
-        real = [one for one in engines(racing=racing) if one in (MINISTACK, DYNAMODB_LOCAL)]
+        real = [one for one in engines(racing=racing) if is_server(one)]
         metafunc.parametrize("dynamodb", real, indirect=True)
     elif "dynamodb" in metafunc.fixturenames:
         metafunc.parametrize("dynamodb", engines(racing=racing), indirect=True)
@@ -117,6 +123,10 @@ def _client(request: pytest.FixtureRequest) -> Any:
             return request.getfixturevalue("engine").client("dynamodb", REGION)
         case engine if engine == DYNAMODB_LOCAL:
             return request.getfixturevalue("_dynamodb_local")
+        case lean if lean == MINISTACK + LEAN:
+            return _lean_client(request.getfixturevalue("engine").url)
+        case lean if lean == DYNAMODB_LOCAL + LEAN:
+            return _lean_client(request.getfixturevalue("_dynamodb_local").meta.endpoint_url)
         case other:
             raise AssertionError(f"no engine is called {other}")
 
@@ -145,12 +155,21 @@ def _dynamodb_local(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
         started.stop()
 
 
+@functools.cache
+def _lean_client(url: str) -> Any:
+    client = _boto3_client(endpoint_url=url)
+    return LeanDynamoDB(client, credentials=Credentials("test", "test"))
+
+
 def _boto3_client(**more: Any) -> Any:
     return boto3.client(  # noqa: TID251 - the tests' own edge
         "dynamodb",
         region_name=REGION,
         aws_access_key_id="test",
         aws_secret_access_key="test",
-        config=Config(retries={"total_max_attempts": 1}, max_pool_connections=THREADS + 4),
+        config=Config(
+            retries={"mode": "standard", "total_max_attempts": 1},
+            max_pool_connections=THREADS + 4,
+        ),
         **more,
     )

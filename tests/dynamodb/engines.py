@@ -8,6 +8,9 @@ IN_PROCESS = "in-process"
 MOTO = "moto"
 MINISTACK = "ministack"
 DYNAMODB_LOCAL = "dynamodb-local"
+# The engines that are servers are called by both transports: boto3, and the lean client.
+LEAN = "-lean"
+SERVERS = frozenset({MINISTACK, DYNAMODB_LOCAL})
 
 # moto has no lock around its tables: of sixteen racing conditional puts several win. So a
 # race proves nothing there, and tests that race are made for the other engines only.
@@ -29,4 +32,10 @@ def engines(*, racing: bool) -> list[str]:
     here = [IN_PROCESS, MOTO, MINISTACK]
     if why_no_dynamodb_local() is None:
         here.append(DYNAMODB_LOCAL)
+    here += [one + LEAN for one in here if one in SERVERS]
     return [one for one in here if not (racing and one in SINGLE_THREADED)]
+
+
+def is_server(name: str) -> bool:
+    """Say whether an engine is one of its own process, by whichever transport it is called."""
+    return name.removesuffix(LEAN) in SERVERS
