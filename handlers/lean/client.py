@@ -18,7 +18,7 @@ from botocore.exceptions import (
 )
 from botocore.handlers import add_recursion_detection_header
 
-from handlers.lean.connections import Answer, Connections
+from handlers.lean.connections import Answer, Connections, Server
 from handlers.lean.json_form import to_wire
 from handlers.lean.outcomes import REDIRECT, Outcomes, read, skew_of
 from handlers.lean.signing import Signer
@@ -47,6 +47,7 @@ class _Route(NamedTuple):
     """The way to DynamoDB, for credentials of one account."""
 
     account: str | None
+    server: Server
     connections: Connections
     signer: Signer
     fixed: str
@@ -153,9 +154,7 @@ class LeanDynamoDB:
         if self._credentials is None:
             raise NoCredentialsError
         credentials = self._credentials.get_frozen_credentials()
-        route = self._route
-        if route is None or route.account != credentials.account_id:
-            route = self._found_route(credentials)
+        route = self._route_for(credentials)
         signed = route.signer.headers(
             credentials=credentials,
             target=f"{_API}.{operation}",
@@ -169,7 +168,10 @@ class LeanDynamoDB:
         head = f"{route.fixed}{signed}{trace}content-length: {len(body)}\r\n\r\n"
         return route.connections.exchange(head.encode() + body)
 
-    def _found_route(self, credentials: "ReadOnlyCredentials") -> _Route:
+    def _route_for(self, credentials: "ReadOnlyCredentials") -> _Route:
+        route = self._route
+        if route is not None and route.account == credentials.account_id:
+            return route
         with self._lock:
             if self._route is not None and self._route.account == credentials.account_id:
                 return self._route
@@ -177,6 +179,7 @@ class LeanDynamoDB:
             server = target.server(self._client, verify=self._verify)
             route = _Route(
                 account=credentials.account_id,
+                server=server,
                 connections=Connections(server, kept=self._kept),
                 signer=Signer(target.scope, host=target.authority, path=target.path),
                 fixed=f"POST {target.path} HTTP/1.1\r\nuser-agent: antiphon-lean\r\n"
