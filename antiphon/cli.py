@@ -5,6 +5,7 @@ from antiphon.dlq import dlq
 from antiphon.feed import feed
 from antiphon.get import get
 from antiphon.problems import new_command_group
+from antiphon.region import region
 from antiphon.run import run
 from antiphon.send import send
 from antiphon.status import status
@@ -45,3 +46,4 @@ app.command(
 app.command(rich_help_panel=OPERATE, epilog="Example: antiphon status --json")(status)
 app.command(rich_help_panel=OPERATE, epilog="Example: antiphon verify --settle 60")(verify)
 app.add_typer(dlq, name="dlq", rich_help_panel=OPERATE)
+app.add_typer(region, name="region", rich_help_panel=OPERATE)

@@ -9,8 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
+from antiphon.connection import Connection
 from antiphon.problems import Problem
+from eventstore.errors import StoreUnavailable
 from eventstore.identity import Keys
+from projections.regions import ControlStore, Topology
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -19,6 +22,7 @@ if TYPE_CHECKING:
 EVENTS_TABLE = "antiphon-events"
 VIEWS_TABLE = "antiphon-views"
 RESPONSES_TABLE = "antiphon-responses"
+CONTROL_TABLE = "antiphon-control"
 PENDING_INDEX = "pending"
 # Any function has the secret; this one needs it for the ids of answers.
 RESPONDER = "antiphon-responder"
@@ -35,6 +39,18 @@ def scan(client: "DynamoDBClient", table: str, *, consistent: bool = True) -> It
     pages = client.get_paginator("scan").paginate(TableName=table, ConsistentRead=consistent)
     for page in pages:
         yield from page["Items"]
+
+
+def read_topology(connection: Connection) -> Topology:
+    """Read the regions' states through the first region that can; raises Problem if none can."""
+    regions, failures = connection.regions, []
+    for via in regions:
+        client = connection.dynamodb(via)
+        try:
+            return ControlStore(client, table=CONTROL_TABLE, regions=regions).read()
+        except StoreUnavailable as error:
+            failures.append(f"{via}: {error}")
+    raise Problem(f"no region knows the regions' states ({'; '.join(failures)})")
 
 
 def count_commits(client: "DynamoDBClient") -> int:

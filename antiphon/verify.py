@@ -28,6 +28,7 @@ from antiphon.reading import (
     count_commits,
     installation_keys,
     pending_answers,
+    read_topology,
     scan,
 )
 from antiphon.terminal import MS_PER_S, output, print_json, say
@@ -91,7 +92,8 @@ def settled_verdict(connection: Connection, *, settle_s: float) -> Verdict:
 
 
 def _wait_for_answers(connection: Connection, deadline_s: float) -> None:
-    clients = [connection.dynamodb(region) for region in connection.regions]
+    there = read_topology(connection).not_lost
+    clients = [connection.dynamodb(region) for region in there]
     while any(any(True for _ in pending_answers(client)) for client in clients):
         if time.monotonic() >= deadline_s:
             return
@@ -100,9 +102,10 @@ def _wait_for_answers(connection: Connection, deadline_s: float) -> None:
 
 def audit_system(connection: Connection) -> Verdict:
     """Read everything of a running system and audit it."""
-    home = connection.regions[0]
+    topology = read_topology(connection)
+    home = topology.not_lost[0]
     regions = {}
-    for region in connection.regions:
+    for region in topology.not_lost:
         client = connection.dynamodb(region)
         regions[region] = RegionItems(
             replica=scan(client, EVENTS_TABLE, consistent=False),
@@ -116,6 +119,7 @@ def audit_system(connection: Connection) -> Verdict:
         registry=REGISTRY,
         keys=installation_keys(connection.functions(home)),
         now_ms=int(time.time() * MS_PER_S),
+        topology=topology,
     )
 
 

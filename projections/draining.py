@@ -21,10 +21,14 @@ _EMPTY_LOOKS = 2
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """What is being done or waited for: the phase, and how far it is, for people."""
+    """What is being done or waited for: the phase, and how far it is, for people.
+
+    `waits` says that nothing will have changed before some time has passed.
+    """
 
     phase: str
     told: str
+    waits: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,7 +110,8 @@ class RegionMoves:
         )
         for adopted in self.adoption(region, adopter).run(origins):
             told = f"{adopted.opened} answers to give of {adopted.looked_at} commits"
-            yield Step(f"adopted by {adopter}", f"{told}; {adopted.given} given before")
+            told += f"; {adopted.given} given before"
+            yield Step(f"adopted by {adopter}", told, waits=False)
         yield from self._swept(adopter)
 
     def undrain(self, region: str) -> Iterator[Step]:
@@ -121,7 +126,7 @@ class RegionMoves:
         yield from self._hold(region, joining, phase="joining", seconds=self.fresh_s)
         yield from self._compared(self.comparison.catch_up(region), phase="joining")
         self._on(region, joining, RegionState.ACTIVE)
-        yield Step("active", f"{region} serves again")
+        yield Step("active", f"{region} serves again", waits=False)
 
     def _standing(self, topology: Topology, region: str) -> Standing:
         topology.state(region)
@@ -197,7 +202,7 @@ class RegionMoves:
             if compared.behind:
                 named = ", ".join(compared.behind[:_NAMED])
                 told += f", {len(compared.behind)} behind ({named})"
-            yield Step(phase, told)
+            yield Step(phase, told, waits=bool(compared.behind))
 
     def _swept(self, adopter: str) -> Iterator[Step]:
         """Have the adopter answer what can be answered now; the rest comes with its schedule."""

@@ -104,6 +104,11 @@ class Topology(BaseModel):
         """The regions that take commands and queries, in the order of the configuration."""
         return self._in_state(RegionState.ACTIVE)
 
+    @property
+    def not_lost(self) -> tuple[str, ...]:
+        """The regions that can be expected to be there: all but those adopted by another."""
+        return tuple(region for region, one in self.standings.items() if one.adopter is None)
+
     def left_out(self, answering: str) -> tuple[str, ...]:
         """Return the regions that an answer of `answering` does not wait for."""
         return tuple(r for r in self._in_state(RegionState.DRAINED) if r != answering)

@@ -1,7 +1,8 @@
 """One answer for each commit, in its region of origin, from a state that contains it.
 
-What an answer must say is worked out here from the log, not asked of the code that
-builds answers.
+A region that was lost may have its answers in the region that adopted them, once more. What an
+answer leaves out must have been drained. What it must say is worked out here from the log, not
+asked of the code that builds answers.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -14,18 +15,29 @@ from antiphon.verification.views import shows
 from antiphon.violations import Kind, Violation
 from eventstore.commits import EPOCH_SPAN, Commit
 from eventstore.identity import Keys
+from projections.regions import Topology
 
 ACK = "ack#"
 # Published answers expire; older commits are not asked for theirs.
 KEPT_MS = 6 * 24 * 3_600_000
+# Of what came in at a lost region, only what duplicates could still ask for is adopted.
+ADOPTED_MS = 47 * 3_600_000
 
 
 class Answers:
     """The response items of all regions, handed out commit by commit."""
 
-    def __init__(self, responses: Mapping[str, Iterable[Item]], *, keys: Keys, now_ms: int) -> None:
-        """Index the raw items by region and commit."""
-        self._regions = tuple(responses)
+    def __init__(
+        self,
+        responses: Mapping[str, Iterable[Item]],
+        *,
+        keys: Keys,
+        now_ms: int,
+        topology: Topology,
+    ) -> None:
+        """Index the raw items by region and commit; of a lost region there may be none."""
+        self._regions = tuple(topology.standings)
+        self._standings = topology.standings
         self._keys = keys
         self._now_ms = now_ms
         self._items = {
@@ -37,17 +49,30 @@ class Answers:
     def check(self, history: History) -> Iterator[Violation]:
         """Yield what is wrong with the answers to the commits of one aggregate."""
         for commit in history.commits:
-            item = self._items.get(commit.origin, {}).pop(commit.commit_id, None)
-            if commit.origin not in self._regions:
+            items = {
+                region: item
+                for region, kept in self._items.items()
+                if (item := kept.pop(commit.commit_id, None)) is not None
+            }
+            if commit.origin not in self._standings:
                 yield _violation(commit, f"its origin {commit.origin} is no region here")
-            elif item is not None:
-                yield from self._check_item(commit, item, history)
-            elif commit.recorded_at_ms > self._now_ms - KEPT_MS:
+                continue
+            places = (commit.origin, *self._standings[commit.origin].adopters)
+            for region in items.keys() - set(places):
+                text = f"it also has an answer in {region}, which is not its origin"
+                yield _violation(commit, text)
+            theirs = {region: items[region] for region in places if region in items}
+            if not theirs and commit.recorded_at_ms > self._oldest_ms(commit.origin):
                 yield _violation(commit, "it has no answer")
-            for region, items in self._items.items():
-                if items.pop(commit.commit_id, None) is not None:
-                    text = f"it also has an answer in {region}, which is not its origin"
-                    yield _violation(commit, text)
+            published = {region for region, item in theirs.items() if "published" in item}
+            for region, item in theirs.items():
+                # Where a region was lost, its own item says what was known when it was.
+                if region in published or not published:
+                    yield from self._check_item(commit, item, history)
+
+    def _oldest_ms(self, origin: str) -> int:
+        """Return since when every commit of an origin must have its answer here."""
+        return self._now_ms - (KEPT_MS if origin in self._items else ADOPTED_MS)
 
     def leftover(self) -> Iterator[Violation]:
         """Yield the answers that no commit of the log has asked for."""
@@ -76,7 +101,11 @@ class Answers:
         if not history.tells(commit, detail.get("events")):
             yield _violation(commit, "its answer tells other events than the log")
         yield from _check_state(commit, detail, history)
-        missing = sorted(set(self._regions) - set(detail.get("regions") or ()))
+        left_out = set(detail.get("drained") or ())
+        for region in sorted(left_out):
+            if region not in self._standings or not self._standings[region].drained_before:
+                yield _violation(commit, f"it leaves out {region}, which was never drained")
+        missing = sorted(set(self._regions) - set(detail.get("regions") or ()) - left_out)
         if missing:
             text = f"it was answered before {', '.join(missing)} had applied it"
             yield _violation(commit, text, kind="stale")

@@ -14,6 +14,7 @@ from antiphon.violations import Violation
 from domain.registry import Registry
 from eventstore.identity import Keys
 from projections.projection import Projection
+from projections.regions import Topology
 
 EMPTY = "the log is empty: nothing to verify; play a feed first"
 
@@ -51,6 +52,7 @@ def audit(
     registry: Registry,
     keys: Keys,
     now_ms: int,
+    topology: Topology,
 ) -> Verdict:
     """Check a whole system at rest.
 
@@ -62,6 +64,7 @@ def audit(
         registry: the aggregates of the log.
         keys: the installation's keys, for the ids that answers and lists must have.
         now_ms: now, in ms since 1970; answers of old commits may have expired.
+        topology: the regions' states; a region that is lost need not be among `regions`.
 
     """
     replicas = _Replicas({region: items.replica for region, items in regions.items()})
@@ -72,7 +75,10 @@ def audit(
         keys=keys,
     )
     answers = Answers(
-        {region: items.responses for region, items in regions.items()}, keys=keys, now_ms=now_ms
+        {region: items.responses for region, items in regions.items()},
+        keys=keys,
+        now_ms=now_ms,
+        topology=topology,
     )
     verdict = Verdict(
         aggregates=0, commits=0, events=0, views=views.count, answers=answers.count, violations=[]

@@ -5,7 +5,7 @@ Made by the product's own deciding, folding and answering, laid out as the table
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
@@ -22,6 +22,7 @@ from eventstore.identity import Keys
 from eventstore.memory import InMemoryLog
 from projections.answers import build_answer
 from projections.projection import Change
+from projections.regions import Topology
 from projections.registry import PROJECTIONS
 from projections.views import View
 
@@ -40,6 +41,7 @@ class Tables:
     replicas: dict[str, list[dict[str, Any]]]
     views: dict[str, list[dict[str, Any]]]
     responses: dict[str, list[dict[str, Any]]]
+    topology: Topology = field(default_factory=lambda: Topology.all_active(REGIONS))
 
     def verdict(self) -> Verdict:
         regions = {
@@ -57,6 +59,7 @@ class Tables:
             registry=REGISTRY,
             keys=KEYS,
             now_ms=NOW_MS,
+            topology=self.topology,
         )
 
     def everywhere(self, alter: Callable[[list[dict[str, Any]]], None]) -> None:
@@ -158,6 +161,7 @@ def response_of(commit: Commit, commits: list[Commit]) -> dict[str, Any]:
         folded(shown, changes),
         keys=KEYS,
         applied_at_ms=dict.fromkeys(REGIONS, NOW_MS),
+        left_out=(),
         answered_at_ms=NOW_MS,
     )
     acks = {f"ack#{region}": {"N": str(NOW_MS)} for region in REGIONS}

@@ -9,6 +9,7 @@ import pytest
 from antiphon.verification import RegionItems, audit
 from domain.registry import REGISTRY
 from eventstore.commits import to_item
+from projections.regions import RegionState, Topology
 from projections.registry import PROJECTIONS
 from tests.antiphon.honest import KEYS, NOW_MS, REGIONS, Tables, alter_body, body_of, head_of
 
@@ -231,5 +232,65 @@ def test_old_commits_are_not_asked_for_answers_that_have_expired(tables, honest_
         registry=REGISTRY,
         keys=KEYS,
         now_ms=later_ms,
+        topology=Topology.all_active(REGIONS),
     )
     assert verdict.violations == []
+
+
+AP, EU = "ap-south-1", "eu-west-1"
+
+
+def answer_of(tables: Tables) -> dict[str, Any]:
+    """Return the item of an answer that was given in the first region."""
+    return next(item for item in tables.responses["us-east-1"] if "published" in item)
+
+
+def without_asia(item: dict[str, Any]) -> None:
+    told = orjson.loads(item["body"]["S"])
+    del told["regions"][AP]
+    item["body"]["S"] = orjson.dumps(told | {"drained": [AP]}).decode()
+
+
+def drained(tables: Tables, *, adopter: str | None = None) -> None:
+    topology = tables.topology.moved(AP, RegionState.LEAVING, at_ms=1)
+    tables.topology = topology.moved(AP, RegionState.DRAINED, at_ms=2, adopter=adopter)
+
+
+def test_an_answer_may_leave_out_a_region_that_was_drained_and_no_other(tables):
+    without_asia(answer_of(tables))
+    [text] = texts(tables)
+    assert text == "it leaves out ap-south-1, which was never drained"
+
+    drained(tables)
+
+    assert texts(tables) == []
+
+
+def test_a_region_that_is_not_named_as_drained_was_not_left_out_but_forgotten(tables):
+    drained(tables)
+    item = answer_of(tables)
+    told = orjson.loads(item["body"]["S"])
+    del told["regions"][AP]
+    item["body"]["S"] = orjson.dumps(told).decode()
+
+    [text] = texts(tables)
+
+    assert text == "it was answered before ap-south-1 had applied it"
+
+
+def test_what_came_in_at_a_lost_region_is_answered_where_it_was_adopted(tables):
+    [item] = [tables.responses["us-east-1"].pop()]
+    tables.responses[EU].append(item)
+    assert any("also has an answer in eu-west-1" in text for text in texts(tables))
+
+    us = "us-east-1"
+    topology = tables.topology.moved(us, RegionState.LEAVING, at_ms=1)
+    tables.topology = topology.moved(us, RegionState.DRAINED, at_ms=2, adopter=EU)
+
+    assert texts(tables) == []
+    # It comes back, with what it knew when it was lost.
+    known = {name: value for name, value in item.items() if name not in {"published", "body"}}
+    tables.responses[us].append(known | {"pending": {"S": "1"}})
+    assert texts(tables) == []
+    tables.responses[EU].remove(item)
+    assert any("it is not answered" in text for text in texts(tables))

@@ -1,0 +1,128 @@
+"""The moves of regions, wired to a running system with the settings that its functions have.
+
+Reads and changes the control item through a region that is not the one moved: that one may be
+lost. Nothing here decides anything; that is `projections.draining`'s work.
+"""
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache, partial
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import orjson
+
+from antiphon.connection import Connection
+from antiphon.problems import Problem
+from antiphon.reading import RESPONDER
+from antiphon.terminal import MS_PER_S
+from eventstore.scanning import SEGMENTS, LogScan
+from handlers.dependencies import Dependencies
+from handlers.settings import Settings
+from projections.adoption import Adoption
+from projections.catching_up import Comparison
+from projections.draining import RegionMoves
+from projections.regions import ControlStore
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+
+SWEEPER = "antiphon-sweeper"
+COMMANDS_QUEUE = "antiphon-commands.fifo"
+# A command is tried for `append_s`; its last try may take as long as AWS calls may.
+LAST_TRY_S = 10.0
+ADOPTED_AT_ONCE = 16
+
+T = TypeVar("T")
+
+
+class _Clients:
+    """Clients of every region, each made once: the functions' code asks for them again."""
+
+    def __init__(self, connection: Connection) -> None:
+        self.dynamodb = cache(connection.dynamodb)
+        self.sqs = cache(connection.sqs)
+        self.events = cache(connection.events)
+
+
+def settings_of(connection: Connection, via: str) -> Settings:
+    """Return the settings of the functions in a region; raises Problem if they are not all set."""
+    configuration = connection.functions(via).get_function_configuration(FunctionName=RESPONDER)
+    variables = configuration.get("Environment", {}).get("Variables", {})
+    try:
+        return Settings.of(variables, region=via)
+    except ValueError as error:
+        told = f"the settings of {RESPONDER} in {via} are not those of this version"
+        raise Problem(f"{told}; deploy the templates again ({error})") from error
+
+
+def open_moves(connection: Connection, *, via: str) -> RegionMoves:
+    """Return the moves of regions as seen from the region `via`."""
+    settings = settings_of(connection, via)
+    clients = _Clients(connection)
+    # Of all services that functions have clients of, these are what is needed here.
+    deps = Dependencies(settings, clients)  # type: ignore[arg-type]
+    scan = _scan(clients.dynamodb(via), settings)
+    return RegionMoves(
+        states=ControlStore(
+            clients.dynamodb(via), table=settings.control_table, regions=settings.regions
+        ),
+        comparison=Comparison(
+            scan=scan,
+            log=deps.log,
+            projections=deps.projections,
+            views_of=deps.views_of,
+            ring=deps.queues.ring,
+        ),
+        responses_of=deps.responses_of,
+        queued=partial(_queued, connection),
+        sweep=partial(_sweep, connection),
+        adoption=lambda lost, adopter: Adoption(
+            scan=scan,
+            adopter=deps.responses_of(adopter),
+            lost=deps.responses_of(lost),
+            together=_together(ADOPTED_AT_ONCE),
+            now_ms=deps.edge.now_ms,
+            window_ms=settings.token_window_s * MS_PER_S,
+        ),
+        fresh_s=settings.control_fresh_s,
+        append_s=settings.append_s + LAST_TRY_S,
+        elapsed_s=time.monotonic,
+        now_ms=deps.edge.now_ms,
+    )
+
+
+def _scan(client: "DynamoDBClient", settings: Settings) -> LogScan:
+    return LogScan(client, table=settings.events_table, together=_together(SEGMENTS))
+
+
+def _together(most: int) -> Callable[[Sequence[Callable[[], T]]], list[T]]:
+    pool = ThreadPoolExecutor(most, thread_name_prefix="region-moves")
+
+    def run(tasks: Sequence[Callable[[], T]]) -> list[T]:
+        return list(pool.map(lambda task: task(), tasks))
+
+    return run
+
+
+def _queued(connection: Connection, region: str) -> int:
+    """Count the commands in a region's queue, those being decided too."""
+    sqs = connection.sqs(region)
+    url = sqs.get_queue_url(QueueName=COMMANDS_QUEUE)["QueueUrl"]
+    counts = sqs.get_queue_attributes(
+        QueueUrl=url,
+        AttributeNames=[
+            "ApproximateNumberOfMessages",
+            "ApproximateNumberOfMessagesNotVisible",
+            "ApproximateNumberOfMessagesDelayed",
+        ],
+    )["Attributes"]
+    return sum(int(count) for count in counts.values())
+
+
+def _sweep(connection: Connection, region: str) -> Mapping[str, int]:
+    answer = connection.functions(region).invoke(FunctionName=SWEEPER, Payload=b"{}")
+    told: dict[str, Any] = orjson.loads(answer["Payload"].read())
+    if "FunctionError" in answer:
+        raise Problem(f"{SWEEPER} in {region} failed with {told.get('errorType', 'an error')}")
+    return told
