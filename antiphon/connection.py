@@ -26,9 +26,12 @@ DEFAULT_BASE_PORT = 8100
 DEFAULT_AWS_PORT = 4566
 HOST = "127.0.0.1"
 WAN_PATH = "/_antiphon/wan"
+BAD_GATEWAY = 502
 
 HTTP_TIMEOUT_S = 30.0
 CONTROL_TIMEOUT_S = 5.0
+# Until the functions of a killed region are ready again, on a busy machine.
+RESTART_TIMEOUT_S = 90.0
 AWS_CONNECT_TIMEOUT_S = 5
 # Longer than the longest receive of a queue that this command line asks for.
 AWS_READ_TIMEOUT_S = 30
@@ -54,12 +57,41 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of tabl
 
 
 class Link(BaseModel):
-    """A link between two regions: its round trip, and whether it is cut."""
+    """A link between two regions: its round trip, and what is wrong with it."""
 
     a: str
     b: str
     rtt_ms: float
+    jitter_ms: float = 0.0
     cut: bool = False
+    lost_requests: float = 0.0
+    lost_answers: float = 0.0
+    repeated: float = 0.0
+
+
+class RegionFaults(BaseModel):
+    """What is wrong with a region as a whole."""
+
+    region: str
+    killed: bool = False
+    slow_ms: float = 0.0
+    skew_ms: int = 0
+    throttled: dict[str, float] = {}
+
+    def wrong(self) -> list[str]:
+        """Each of it in a few words; empty for a sound region."""
+        told = ["killed"] if self.killed else []
+        told += [f"slower by {self.slow_ms:.0f} ms"] if self.slow_ms else []
+        told += [f"its clock off by {self.skew_ms / 1000:+g} s"] if self.skew_ms else []
+        return told + [f"{rate:.0%} of {name} refused" for name, rate in self.throttled.items()]
+
+
+class UnderWay(BaseModel):
+    """Calls that are on the way from one region to another."""
+
+    a: str
+    b: str
+    calls: int
 
 
 class ReplicationLag(BaseModel):
@@ -77,6 +109,21 @@ class Wan(BaseModel):
     regions: tuple[str, ...]
     links: tuple[Link, ...] = ()
     replication: tuple[ReplicationLag, ...] = ()
+    faults: tuple[RegionFaults, ...] = ()
+    in_flight: tuple[UnderWay, ...] = ()
+
+    def is_killed(self, region: str) -> bool:
+        """Whether a region is dead."""
+        return any(told.killed for told in self.faults if told.region == region)
+
+    def is_isolated(self, region: str) -> bool:
+        """Whether a region reaches no other."""
+        links = [link for link in self.links if region in (link.a, link.b)]
+        return bool(links) and all(link.cut for link in links)
+
+    def calls_under_way(self, a: str, b: str) -> int:
+        """How many calls are on their way from `a` to `b`."""
+        return sum(one.calls for one in self.in_flight if (one.a, one.b) == (a, b))
 
     def round_trips_ms(self, region: str) -> dict[str, float]:
         """The round trip in ms from `region` to each other one."""
@@ -161,25 +208,37 @@ class Connection:
             raise self._not_ours() from error
 
     def change_wan(
-        self, action: str, *, a: str | None = None, b: str | None = None, ms: int | None = None
+        self, action: str, *, timeout_s: float = CONTROL_TIMEOUT_S, **order: object
     ) -> None:
-        """Cut, heal or delay links; raises Problem with the reason if it was refused."""
-        self._control("POST", {"action": action, "a": a, "b": b, "ms": ms})
+        """Order one of the actions; raises Problem with the reason if it was refused."""
+        self._control("POST", {"action": action, **order}, timeout_s=timeout_s)
 
-    def _control(self, method: str, content: dict[str, object] | None) -> httpx.Response:
+    def _control(
+        self,
+        method: str,
+        content: dict[str, object] | None,
+        *,
+        timeout_s: float = CONTROL_TIMEOUT_S,
+    ) -> httpx.Response:
         try:
             response = httpx.request(
                 method,
                 self.aws_endpoint + WAN_PATH,
                 json=content,
-                timeout=CONTROL_TIMEOUT_S,
+                timeout=timeout_s,
                 trust_env=False,
             )
+        except httpx.TimeoutException as error:
+            raise NothingListening(
+                f"the regions at {HOST}:{self.aws_port} did not answer within {timeout_s:g} s; "
+                "the machine may be busy: try again"
+            ) from error
         except httpx.TransportError as error:
             raise NothingListening(
                 f"no regions answer at {HOST}:{self.aws_port}; start them with: antiphon up"
             ) from error
-        if response.is_client_error and content is not None:
+        refused = response.is_client_error or response.status_code == BAD_GATEWAY
+        if refused and content is not None:
             raise Problem(f"the WAN refused: {_reason(response)}")
         if not response.is_success:
             raise self._not_ours()
@@ -228,9 +287,9 @@ def _session() -> Session:
 
 
 def _reason(response: httpx.Response) -> str:
-    """What a refusal says: the `error` of a JSON body, else the text itself."""
+    """What a refusal says: the `message` of a JSON body, else the text itself."""
     try:
         content = response.json()
     except ValueError:
         return response.text.strip()
-    return str(content.get("error", content)) if isinstance(content, dict) else str(content)
+    return str(content.get("message", content)) if isinstance(content, dict) else str(content)

@@ -1,9 +1,12 @@
 """`antiphon region`: what is done to a region as a whole."""
 
 from antiphon.draining import drain, show, undrain
+from antiphon.killing import kill, start
 from antiphon.problems import new_command_group
 
-region = new_command_group("Take a region out of service, and bring it back.")
+region = new_command_group(
+    "Take a region out of service, and bring it back; kill it, on this machine."
+)
 
 region.command(epilog="Example: antiphon region show --json")(show)
 region.command(
@@ -11,3 +14,5 @@ region.command(
     "antiphon region drain ap-south-1 --lost --adopt eu-west-1"
 )(drain)
 region.command(epilog="Example: antiphon region undrain ap-south-1")(undrain)
+region.command(epilog="Example: antiphon region kill eu-west-1")(kill)
+region.command(epilog="Example: antiphon region start eu-west-1")(start)

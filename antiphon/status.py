@@ -8,6 +8,7 @@ from typing import Any
 
 import httpx
 import typer
+from botocore.exceptions import BotoCoreError
 from pydantic import BaseModel
 from rich.text import Text
 
@@ -30,6 +31,8 @@ from antiphon.wan import print_links
 DEAD = "-dead"
 OWN_QUEUES = "antiphon-"
 OK = 200
+UP = "up"
+KILLED = "killed"
 
 
 class RegionStatus(BaseModel):
@@ -38,7 +41,7 @@ class RegionStatus(BaseModel):
     region: str
     url: str
     health: str
-    pending: int
+    pending: int | None
     oldest_pending_ms: int | None
     dead_letters: dict[str, int]
 
@@ -52,36 +55,51 @@ def status(
     """Show regions, links, replication lag, pending answers and dead letters."""
     connection = Connection.open(base_port=base_port, aws_port=aws_port)
     now_ms = int(time.time() * MS_PER_S)
-    regions = [look_at(connection, region, now_ms=now_ms) for region in connection.regions]
     wan = connection.wan()
+    regions = [look_at(connection, wan, region, now_ms=now_ms) for region in connection.regions]
     if as_json:
         print_json(
             {
                 "regions": [region.model_dump() for region in regions],
                 "links": [link.model_dump() for link in wan.links],
                 "replication": [lag.model_dump() for lag in wan.replication],
+                "faults": [told.model_dump() for told in wan.faults],
+                "in_flight": [one.model_dump() for one in wan.in_flight],
             }
         )
     else:
         _print(regions, wan)
-    if any(region.health != "up" for region in regions):
+    if any(region.health != UP for region in regions):
         raise typer.Exit(BAD_VERDICT)
 
 
-def look_at(connection: Connection, region: str, *, now_ms: int) -> RegionStatus:
-    """Ask one region for its health, its pending answers and its dead letters."""
-    oldest_due_ms, pending = None, 0
-    for due_ms in pending_answers(connection.dynamodb(region)):
-        pending += 1
-        oldest_due_ms = min(due_ms, oldest_due_ms or due_ms)
-    return RegionStatus(
+def look_at(connection: Connection, wan: Wan, region: str, *, now_ms: int) -> RegionStatus:
+    """Ask one region for its health, its pending answers and its dead letters.
+
+    One that is dead is not asked; of one that does not answer only that is told.
+    """
+    told = RegionStatus(
         region=region,
         url=connection.url(region),
-        health=_health(connection, region),
-        pending=pending,
-        oldest_pending_ms=None if oldest_due_ms is None else now_ms - oldest_due_ms,
-        dead_letters=_dead_letters(connection, region) | _letters(connection, region),
+        health=KILLED if wan.is_killed(region) else _health(connection, region),
+        pending=None,
+        oldest_pending_ms=None,
+        dead_letters={},
     )
+    if told.health == KILLED:
+        return told
+    if told.health == UP and wan.is_isolated(region):
+        # It serves eventual reads and nothing else, whatever it says of itself.
+        told.health = "isolated"
+    try:
+        due_ms = list(pending_answers(connection.dynamodb(region)))
+        told.dead_letters = _dead_letters(connection, region) | _letters(connection, region)
+    except BotoCoreError as error:
+        told.health = f"no answer ({type(error).__name__})" if told.health == UP else told.health
+        return told
+    told.pending = len(due_ms)
+    told.oldest_pending_ms = now_ms - min(due_ms) if due_ms else None
+    return told
 
 
 def _health(connection: Connection, region: str) -> str:
@@ -90,7 +108,7 @@ def _health(connection: Connection, region: str) -> str:
             response = client.get("/health")
     except httpx.TransportError as error:
         return f"no answer ({type(error).__name__})"
-    return "up" if response.status_code == OK else f"HTTP {response.status_code}"
+    return UP if response.status_code == OK else f"HTTP {response.status_code}"
 
 
 def _dead_letters(connection: Connection, region: str) -> dict[str, int]:
@@ -142,13 +160,13 @@ def _print(regions: list[RegionStatus], wan: Wan) -> None:
 
 
 def _row(region: RegionStatus) -> tuple[Any, ...]:
-    up = region.health == "up"
+    up = region.health == UP
     overdue = region.oldest_pending_ms
     return (
         region.region,
         Text(region.health, style="green" if up else "bold red"),
         region.url,
-        region.pending,
+        "" if region.pending is None else region.pending,
         milliseconds(overdue) if overdue is not None and overdue > 0 else "",
         sum(region.dead_letters.values()),
     )

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 MAX_MS = 60_000
 Rate = Annotated[float, Field(ge=0, le=1, description="0 for never, 1 for every time")]
@@ -163,6 +163,11 @@ NAMES: tuple[str, ...] = tuple(
 def read_action(content: Any) -> Action:
     """Read an action from JSON-like content. Raises: pydantic.ValidationError."""
     return ACTIONS.validate_python(content)
+
+
+def reasons(error: ValidationError) -> list[str]:
+    """What is wrong with an action, field by field, for people: `cut: a: Field required`."""
+    return [": ".join([*(str(part) for part in one["loc"]), one["msg"]]) for one in error.errors()]
 
 
 def told(action: Action) -> str:

@@ -58,14 +58,15 @@ class Child:
             path: directories to import from besides the project's own.
         """
         self.name = name
+        self._killed = False
+        self._own_directory = run_directory / name
         self._log = log_directory / f"{name}.log"
-        own_directory = run_directory / name
-        own_directory.mkdir()
+        self._own_directory.mkdir()
         handed = {
             **settings,
             "lifeline_fd": lifeline.child_fd,
             "listener_fds": [listener.fileno() for listener in listeners],
-            "directory": str(own_directory),
+            "directory": str(self._own_directory),
         }
         with self._log.open("wb") as log:
             self._process = subprocess.Popen(  # noqa: S603 - our own module, no shell
@@ -73,7 +74,7 @@ class Child:
                 env={
                     "PATH": os.defpath,
                     "PYTHONPATH": os.pathsep.join(str(entry) for entry in (*path, _PROJECT)),
-                    "TMPDIR": str(own_directory),
+                    "TMPDIR": str(self._own_directory),
                     **environment,
                 },
                 stdin=subprocess.DEVNULL,
@@ -94,22 +95,42 @@ class Child:
         return self._process.pid
 
     def check(self) -> None:
-        """Raise EngineFailed, with the end of its log, if it has ended."""
+        """Raise EngineFailed, with the end of its log, if it has ended by itself."""
         code = self._process.poll()
-        if code is not None:
+        if code is not None and not self._killed:
             raise EngineFailed(
                 f"{self.name} has ended (exit status {code}); its log, {self._log}, ends:\n"
                 + self._log_tail()
             )
+
+    def kill(self) -> None:
+        """End it on the spot, with whatever it has started; its end is no failure then."""
+        # Said first: another thread may be looking at this child.
+        self._killed = True
+        self._signal(signal.SIGKILL)
+        self._process.wait()
+        # It could not clean up itself.
+        shutil.rmtree(self._own_directory, ignore_errors=True)
+
+    def freeze(self) -> None:
+        """Stop it where it is: it answers nothing, and forgets nothing."""
+        self._signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """Let it go on where it was frozen; one that is not frozen does not notice."""
+        self._signal(signal.SIGCONT)
 
     def wait_or_kill(self) -> None:
         """Wait for the end that cutting the lifeline brings about; insist if it is slow."""
         try:
             self._process.wait(timeout=STOP_TIMEOUT_S)
         except subprocess.TimeoutExpired:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(self._process.pid, signal.SIGKILL)
+            self._signal(signal.SIGKILL)
             self._process.wait()
+
+    def _signal(self, number: signal.Signals) -> None:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self._process.pid, number)
 
     def _log_tail(self) -> str:
         lines = self._log.read_text(errors="replace").splitlines()[-_LOG_TAIL_LINES:]

@@ -22,6 +22,7 @@ class LocalConfig:
         wan: "realistic" has the round trips of `replication.ROUND_TRIPS_MS`, "none" has none.
         base_port: region number n, counted from 1, listens on base_port + n.
         aws_port: the AWS endpoint of the outside world, for all regions.
+        seed: of the chance by which faults strike; the same seed, the same chances.
         directory: where the logs go, under `logs/<base_port>`.
         builder: "module:attribute" that makes a function's handler, called with
             the function's environment and its region.
@@ -33,6 +34,7 @@ class LocalConfig:
     wan: Literal["realistic", "none"] = "realistic"
     base_port: int = 8100
     aws_port: int = 4566
+    seed: int = 1
     directory: Path = Path(".antiphon")
     builder: str = "handlers.entry:build_handler"
     builder_path: tuple[Path, ...] = ()

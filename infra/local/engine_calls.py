@@ -12,7 +12,7 @@ from http import HTTPStatus
 from typing import Any, Self
 
 import orjson
-from aiohttp import ClientSession, ClientTimeout, DummyCookieJar, TCPConnector
+from aiohttp import ClientError, ClientSession, ClientTimeout, DummyCookieJar, TCPConnector
 from multidict import CIMultiDict
 from yarl import URL
 
@@ -63,23 +63,36 @@ def passed_on(headers: Mapping[str, str]) -> CIMultiDict[str]:
     return kept
 
 
+class EngineDown(ClientError):
+    """A call to an engine that is cut off was not made."""
+
+
 class EngineCalls:
     """A pool of connections for each engine."""
 
     def __init__(self) -> None:
         self._pools: dict[str, ClientSession] = {}
+        self._cut_off: set[str] = set()
 
     async def __aenter__(self) -> Self:
         return self
 
     async def __aexit__(self, *_: object) -> None:
         for base in list(self._pools):
-            await self.drop(base)
+            await self._close(base)
 
-    async def drop(self, base: str) -> None:
-        """Break every connection to an engine: what is in flight fails with a ClientError."""
-        if (pool := self._pools.pop(base, None)) is not None:
-            await pool.close()
+    async def cut_off(self, base: str) -> None:
+        """Break every connection to an engine and make no more, until it is reconnected.
+
+        What is in flight fails with a ClientError, and so does every call from now on: a frozen
+        engine would let them wait, and carry them out when it is thawed.
+        """
+        self._cut_off.add(base)
+        await self._close(base)
+
+    def reconnect(self, base: str) -> None:
+        """Let calls reach an engine again."""
+        self._cut_off.discard(base)
 
     async def send(
         self, method: str, url: str, *, headers: Mapping[str, str], body: bytes
@@ -90,6 +103,8 @@ class EngineCalls:
         """
         # The engine's address ends where the path begins: http://host:port/...
         base = url[: url.index("/", len("http://"))]
+        if base in self._cut_off:
+            raise EngineDown(f"{base} is cut off")
         pool = self._pools.get(base) or self._open(base)
         async with pool.request(
             method,
@@ -103,6 +118,10 @@ class EngineCalls:
                 headers=passed_on(response.headers),
                 body=await response.read(),
             )
+
+    async def _close(self, base: str) -> None:
+        if (pool := self._pools.pop(base, None)) is not None:
+            await pool.close()
 
     def _open(self, base: str) -> ClientSession:
         self._pools[base] = ClientSession(

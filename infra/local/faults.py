@@ -83,9 +83,13 @@ class Faults:
 
     def start(self, region: str) -> None:
         """Note that a region lives again. Raises: ValueError if it was not dead."""
+        self.check_killed(region)
+        self._region(region).killed = False
+
+    def check_killed(self, region: str) -> None:
+        """Raises: ValueError for no such region, or one that is not dead."""
         if not self._region(region).killed:
             raise ValueError(f"{region} is running; there is nothing to start")
-        self._region(region).killed = False
 
     def calm(self) -> None:
         """End all of it, but for killed regions, which somebody has to start."""

@@ -5,6 +5,7 @@ environment that its template gives it, runs on a thread of its function's own
 pool, so that requests which wait for an answer hold up no other function. An
 exception becomes a 500, which the engine reports as a function error. Unlike on
 Lambda one handler runs many invocations at once: handlers must be thread-safe.
+The functions' clock can be set wrong; their deadlines are true all the same.
 """
 
 from __future__ import annotations
@@ -33,8 +34,23 @@ Builder = Callable[[Mapping[str, str], str], Handler]
 # Invocations of one function at a time; more wait. AWS starts with 1000 for a
 # whole account, which two cores could not run anyway.
 MAX_CONCURRENCY = 128
+# Where the host is asked to build every function, and to set their clock.
+PREPARE = "/prepare"
+SKEW = "/skew"
 
 _logger = logging.getLogger("function_host")
+
+# Kept from before it is replaced: deadlines are the engine's, whose clock is right.
+_true_time = time.time
+
+
+def set_clocks_ahead(by_ms: int) -> None:
+    """Set the wall clock of everything in this process ahead, or back, by some ms."""
+
+    def skewed() -> float:
+        return _true_time() + by_ms / 1000
+
+    time.time = skewed if by_ms else _true_time
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,7 +70,7 @@ class Context:
 
     def get_remaining_time_in_millis(self) -> int:
         """Time left until Lambda would end the invocation."""
-        return max(0, self.deadline_ms - int(time.time() * 1000))
+        return max(0, self.deadline_ms - int(_true_time() * 1000))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,6 +106,12 @@ class FunctionHost:
         except Exception as error:
             _logger.exception("%s raised", name)
             return web.json_response(_function_error(error), status=500)
+
+    async def skew(self, request: web.Request) -> web.Response:
+        """Set the functions' clock ahead by the `ms` of the body."""
+        by_ms = int(orjson.loads(await request.read())["ms"])
+        set_clocks_ahead(by_ms)
+        return web.json_response({"ms": by_ms})
 
     async def prepare(self, _request: web.Request) -> web.Response:
         """Build every function that the engine knows, so that no first request has to."""
@@ -167,7 +189,8 @@ async def serve(handed: Handed) -> None:
     )
     application = web.Application(client_max_size=MAX_BODY_BYTES)
     application.router.add_post("/", host.invoke)
-    application.router.add_get("/prepare", host.prepare)
+    application.router.add_get(PREPARE, host.prepare)
+    application.router.add_post(SKEW, host.skew)
     runner = web.AppRunner(application, access_log=None)
     await runner.setup()
     await web.SockSite(runner, handed.listeners[0]).start()

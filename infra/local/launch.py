@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import contextlib
 import socket
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Self
 
 from infra.local.children import Child
 from infra.local.configuration import LocalConfig
 from infra.local.engines import ACCOUNT, JOURNAL, Engine, start_engine
+from infra.local.function_host import PREPARE
 from infra.local.lifeline import Lifeline
 from infra.local.ports import address_of, take_any_port, take_port
 
@@ -61,18 +63,42 @@ class Ports:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Host:
+    """The process of a region's functions, and what is needed to start it once more.
+
+    Attributes:
+        listener: kept open here too, so that nobody else gets the port in between.
+    """
+
+    child: Child
+    region: str
+    listener: socket.socket
+    start_again: Callable[[], Host]
+
+    @property
+    def ready_url(self) -> str:
+        """Answers 200 once every function is built."""
+        return f"{address_of(self.listener)}{PREPARE}"
+
+
+@dataclass(frozen=True, kw_only=True)
 class Started:
     """The running processes, those of regions in the order of the region list."""
 
     engines: list[Engine]
     journal: Engine
+    hosts: list[Host]
     # What has to answer before the run is ready, with the URL to ask.
     readiness: list[tuple[Child, str]]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Launch:
-    """Starts the processes; each is added to `children` as soon as it exists."""
+    """Starts the processes; each is added to `children` as soon as it exists.
+
+    Attributes:
+        supervisor: the address where regions are killed and started.
+    """
 
     config: LocalConfig
     ports: Ports
@@ -82,6 +108,7 @@ class Launch:
     functions: Sequence[str]
     global_tables: Sequence[str]
     children: list[Child]
+    supervisor: str
 
     def start(self) -> Started:
         """Start everything; nothing is waited for."""
@@ -95,12 +122,13 @@ class Launch:
         wan_url = address_of(self.ports.aws)
         callers = [address_of(listener) for listener in self.ports.callers]
         wan = self._wan(journal=journal, engines=engines)
+        hosts = [
+            self._host(engine, endpoint=caller, listener=listener.dup(), life=1)
+            for engine, caller, listener in zip(engines, callers, self.ports.hosts, strict=True)
+        ]
         readiness = [(wan, f"{wan_url}/_antiphon/wan")]
-        for engine, caller_url, listener in zip(engines, callers, self.ports.hosts, strict=True):
-            ready_url = f"{address_of(listener)}/prepare"
-            host = self._host(engine, endpoint=caller_url, listener=listener)
-            readiness.append((host, ready_url))
-        return Started(engines=engines, journal=journal, readiness=readiness)
+        readiness += [(host.child, host.ready_url) for host in hosts]
+        return Started(engines=engines, journal=journal, hosts=hosts, readiness=readiness)
 
     def _engine(
         self, name: str, region: str, listener: socket.socket, *, forward_to: str | None
@@ -128,21 +156,29 @@ class Launch:
                 "engines": {engine.region: engine.url for engine in engines},
                 "journal": {"url": journal.url, "region": journal.region},
                 "global_tables": self.global_tables,
+                "hosts": {
+                    region: address_of(listener)
+                    for region, listener in zip(self.config.regions, self.ports.hosts, strict=True)
+                },
+                "supervisor": self.supervisor,
+                "seed": self.config.seed,
             },
             listeners=[self.ports.aws, *self.ports.callers, *self.ports.fronts],
             environment={},
         )
 
-    def _host(self, engine: Engine, *, endpoint: str, listener: socket.socket) -> Child:
-        return self._child(
-            name=f"functions-{engine.region}",
+    def _host(self, engine: Engine, *, endpoint: str, listener: socket.socket, life: int) -> Host:
+        """Start a region's functions, for the first time or after they were killed."""
+        # Each life has a log of its own: the one before ends in what killed it.
+        child = self._child(
+            name=f"functions-{engine.region}" + (f"-{life}" if life > 1 else ""),
             module="infra.local.function_host",
             settings={
                 "region": engine.region,
                 "engine_url": engine.url,
                 "builder": self.config.builder,
             },
-            listeners=[listener],
+            listeners=[listener.dup()],
             # What Lambda would set, and the endpoint that makes every call of
             # the functions pass the WAN as a call from this region.
             environment={
@@ -156,6 +192,14 @@ class Launch:
                 "AWS_EC2_METADATA_DISABLED": "true",
                 "AWS_ACCOUNT_ID": ACCOUNT,
             },
+        )
+        return Host(
+            child=child,
+            region=engine.region,
+            listener=listener,
+            start_again=partial(
+                self._host, engine, endpoint=endpoint, listener=listener, life=life + 1
+            ),
         )
 
     def _child(

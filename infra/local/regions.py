@@ -23,6 +23,7 @@ from infra.local.engines import wait_until_ready
 from infra.local.launch import Launch, Ports, Started
 from infra.local.lifeline import Lifeline
 from infra.local.ports import PortInUse
+from infra.local.supervisor import Supervisor
 
 __all__ = ["EngineFailed", "LocalConfig", "LocalRegions", "PortInUse"]
 
@@ -37,6 +38,7 @@ class LocalRegions:
         self._lifeline: Lifeline | None = None
         self._children: list[Child] = []
         self._run_directory: Path | None = None
+        self._supervisor = Supervisor()
 
     def start(self) -> None:
         """Start the processes and deploy the templates; on any failure, stop again.
@@ -47,6 +49,7 @@ class LocalRegions:
         """
         try:
             started = self._launch()
+            self._supervisor.take_over(engines=started.engines, hosts=started.hosts)
             self._progress("deploying the templates")
             self._deploy(started)
             self._progress("waiting for the functions")
@@ -61,6 +64,7 @@ class LocalRegions:
         if self._lifeline is not None:
             self._lifeline.cut()
             self._lifeline = None
+        self._supervisor.stop()
         for child in self._children:
             child.wait_or_kill()
         self._children.clear()
@@ -69,8 +73,9 @@ class LocalRegions:
             self._run_directory = None
 
     def check(self) -> None:
-        """Raise EngineFailed if a process has died."""
-        for child in self._children:
+        """Raise EngineFailed if a process has died that nobody has killed on purpose."""
+        # A copy: the supervisor may be starting one.
+        for child in list(self._children):
             child.check()
 
     def __enter__(self) -> Self:
@@ -101,6 +106,7 @@ class LocalRegions:
                 functions=function_names(),
                 global_tables=global_tables(),
                 children=self._children,
+                supervisor=self._supervisor.begin(),
             ).start()
 
     def _deploy(self, started: Started) -> None:

@@ -2,8 +2,8 @@
 
 Every AWS call of the functions and of the outside world passes here: the port
 tells where it comes from, the signature's scope where it goes. Adds the way
-between regions, drops what a cut link cannot carry, gives global tables their
-semantics, dispatches the streams. Its state lives as long as its process.
+between regions, drops what a cut link cannot carry, plays the faults that are on, gives
+global tables their semantics, dispatches the streams. Its state lives as long as it does.
 """
 
 from __future__ import annotations
@@ -15,9 +15,11 @@ import socket
 import sys
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
+from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
 
+import orjson
 from aiohttp import ClientError, web
 
 from infra.local import control
@@ -25,19 +27,44 @@ from infra.local.children import Handed, begin
 from infra.local.control import Control
 from infra.local.engine import MAX_BODY_BYTES
 from infra.local.engine_calls import Answer, EngineCalls, passed_on
-from infra.local.faults import Faults
+from infra.local.faults import Fate, Faults
 from infra.local.front import MAX_BODY_BYTES as FRONT_BODY_BYTES
-from infra.local.front import Front
+from infra.local.front import Front, hang_up
 from infra.local.network import Dropped, Network
+from infra.local.refusals import PUT_EVENTS, throttled, with_refused, without
+from infra.local.region_control import RegionControl
 from infra.local.replicas import Journal, ReplicatedTable
 from infra.local.replication import Links, round_trips
 from infra.local.streams import StreamDispatcher
 from infra.local.strong_tables import StrongTables
+from infra.local.table_calls import BATCHES, TableCall
 
 _SCOPE = re.compile(r"Credential=[^/]+/[^/]+/([a-z0-9-]+)/([a-z0-9-]+)/aws4_request")
 _logger = logging.getLogger("wan")
 
 Handle = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Call:
+    """One AWS call as it came in, and where it goes."""
+
+    request: web.Request
+    body: bytes
+    region: str
+    service: str
+
+    @property
+    def target(self) -> str:
+        """The operation of a JSON protocol; empty for any other."""
+        return self.request.headers.get("X-Amz-Target", "")
+
+
+def _agrees(call: TableCall | None) -> bool:
+    """Whether a call on a global table needs another region to agree."""
+    return call is not None and (
+        call.writes or call.reads_consistently or call.operation in BATCHES
+    )
 
 
 class AwsEndpoint:
@@ -70,34 +97,74 @@ class AwsEndpoint:
                 status=HTTPStatus.BAD_REQUEST,
             )
         body = await request.read()
+        call = _Call(request=request, body=body, region=region, service=service)
         try:
+            self._network.alive(region)
             await self._network.cross(self._caller, region)
-            answer = await self._call(request, body, region=region, service=service)
+            answer = await self._answered(call)
             await self._network.cross(region, self._caller)
+            # Whatever it was about to say when it was killed, nobody has heard it.
+            self._network.alive(region)
         except Dropped:
-            return _hang_up(request)
+            return hang_up(request)
         except (ClientError, TimeoutError) as error:
             _logger.warning("no answer to a call to %s in %s: %r", service, region, error)
-            return _hang_up(request)
+            return hang_up(request)
         return web.Response(status=answer.status, headers=answer.headers, body=answer.body)
 
-    async def _call(
-        self, request: web.Request, body: bytes, *, region: str, service: str
-    ) -> Answer:
-        if service == "dynamodb":
-            call = self._strong.recognise(
-                target=request.headers.get("X-Amz-Target", ""),
-                body=body,
-                region=region,
-                caller=self._caller,
-            )
-            if call is not None:
-                return await self._strong.answer(call)
+    async def _answered(self, call: _Call) -> Answer:
+        """Carry a call out, or not, or twice, as the faults of the way have it.
+
+        Raises: Dropped if the call or its answer gets lost.
+        """
+        strong = self._strong_call(call)
+        fate = self._network.fate(self._caller, call.region)
+        if fate is Fate.ARRIVES and self._caller is not None and _agrees(strong):
+            # The region's own replica takes it to another region.
+            fate = self._network.fate_of_agreement(call.region)
+        if fate is Fate.REQUEST_LOST:
+            raise Dropped
+        await self._network.drag(call.region)
+        answer = await self._unless_throttled(call, strong)
+        if fate is Fate.TWICE:
+            await self._unless_throttled(call, strong)
+        if fate is Fate.ANSWER_LOST:
+            raise Dropped
+        return answer
+
+    async def _unless_throttled(self, call: _Call, strong: TableCall | None) -> Answer:
+        """Carry a call out, if the region's service is not asked too much; the functions' only."""
+        if self._caller is None or not self._throttles(call):
+            return await self._carried_out(call, strong, call.body)
+        if call.target != PUT_EVENTS or self._throttles(call):
+            return throttled(call.service)
+        # A bus also takes a request and refuses entries of it one by one.
+        request = orjson.loads(call.body)
+        kept, refused = without(request["Entries"], lambda: self._throttles(call))
+        answer = None
+        if kept:
+            body = orjson.dumps({**request, "Entries": kept})
+            answer = await self._carried_out(call, strong, body)
+        return with_refused(answer, refused)
+
+    def _throttles(self, call: _Call) -> bool:
+        return self._network.faults.throttles(call.region, call.service)
+
+    async def _carried_out(self, call: _Call, strong: TableCall | None, body: bytes) -> Answer:
+        if strong is not None:
+            return await self._strong.answer(strong)
         return await self._calls.send(
-            request.method,
-            f"{self._engines[region]}{request.raw_path}",
-            headers=passed_on(request.headers),
+            call.request.method,
+            f"{self._engines[call.region]}{call.request.raw_path}",
+            headers=passed_on(call.request.headers),
             body=body,
+        )
+
+    def _strong_call(self, call: _Call) -> TableCall | None:
+        if call.service != "dynamodb":
+            return None
+        return self._strong.recognise(
+            target=call.target, body=call.body, region=call.region, caller=self._caller
         )
 
     def _scope(self, request: web.Request) -> tuple[str, str]:
@@ -107,13 +174,6 @@ class AwsEndpoint:
         )
         found = _SCOPE.search(signed)
         return (found[1], found[2]) if found else (self._default_region, "")
-
-
-def _hang_up(request: web.Request) -> web.StreamResponse:
-    """End a connection without an answer, as a call that got lost does."""
-    if request.transport is not None:
-        request.transport.abort()
-    return web.Response()
 
 
 async def _listen(stack: AsyncExitStack, application: web.Application, at: socket.socket) -> None:
@@ -153,6 +213,17 @@ class Wan:
         ]
         for table in self._tables:
             self._network.on_change(table.links_changed)
+        self._control = Control(
+            self._network,
+            self._tables,
+            regions=RegionControl(
+                network=self._network,
+                calls=calls,
+                engines=self._engines,
+                hosts=settings["hosts"],
+                supervisor=settings["supervisor"],
+            ),
+        )
         self._strong = StrongTables(
             self._tables,
             journal=journal,
@@ -178,7 +249,7 @@ class Wan:
                 await _listen(
                     stack, _application(endpoint.handle, max_body_bytes=MAX_BODY_BYTES), caller
                 )
-                api = Front(region=region, engine_url=url, calls=self._calls)
+                api = Front(region=region, engine_url=url, calls=self._calls, network=self._network)
                 await _listen(
                     stack, _application(api.handle, max_body_bytes=FRONT_BODY_BYTES), front
                 )
@@ -193,10 +264,9 @@ class Wan:
         )
 
     def _outside(self) -> web.Application:
-        controls = Control(self._network, self._tables)
         application = web.Application(client_max_size=MAX_BODY_BYTES)
-        application.router.add_get(control.PATH, controls.show)
-        application.router.add_post(control.PATH, controls.order)
+        application.router.add_get(control.PATH, self._control.show)
+        application.router.add_post(control.PATH, self._control.order)
         application.router.add_route("*", "/{path:.*}", self._endpoint(None).handle)
         return application
 

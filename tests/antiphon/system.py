@@ -57,6 +57,7 @@ class System:
         self.reads: list[tuple[str, str]] = []
         self.wan_requests: list[dict[str, Any]] = []
         self.cut: set[tuple[str, str]] = set()
+        self.killed: set[str] = set()
         self._decided: dict[str, dict[str, Any]] = {}
         self._sequences: dict[str, int] = defaultdict(int)
         self._answers: dict[str, dict[str, Any]] = {}
@@ -316,10 +317,19 @@ class System:
             if request["action"] == "cut":
                 self.cut.add((request["a"], request["b"]))
             if request["action"] == "heal":
-                self.cut -= {(request["a"], request["b"])} if request["a"] else set(self.cut)
+                both = (request.get("a"), request.get("b"))
+                self.cut -= {both} if "a" in request else set(self.cut)
+            if request["action"] == "kill":
+                if request["region"] in self.killed:
+                    return 400, {"message": f"{request['region']} is killed already"}, {}
+                self.killed.add(request["region"])
+            if request["action"] == "start":
+                self.killed.discard(request["region"])
         links = [
             {"a": a, "b": b, "rtt_ms": ms, "cut": (a, b) in self.cut}
             for (a, b), ms in RTT_MS.items()
         ]
         lag = {"origin": REGIONS[0], "region": REGIONS[1], "last_ms": 35, "pending": 0}
-        return 200, {"regions": REGIONS, "links": links, "replication": [lag]}, {}
+        faults = [{"region": region, "killed": region in self.killed} for region in REGIONS]
+        told = {"regions": REGIONS, "links": links, "replication": [lag], "faults": faults}
+        return 200, told, {}

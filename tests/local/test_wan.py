@@ -435,9 +435,9 @@ def test_the_state_shows_regions_links_and_replication(running):
     ("order", "why"),
     [
         ({"action": "burn", "a": US}, "action"),
-        ({"action": "cut"}, "needs a region"),
+        ({"action": "cut"}, "cut: a: Field required"),
         ({"action": "cut", "a": "mars-1"}, "mars-1"),
-        ({"action": "delay", "a": US, "b": EU}, "needs ms"),
+        ({"action": "delay", "a": US, "b": EU}, "delay: ms: Field required"),
         ({"action": "delay", "a": US, "b": EU, "ms": -1}, "ms"),
         ({"action": "cut", "a": US, "colour": "red"}, "colour"),
     ],

@@ -31,6 +31,7 @@ def build_handler(environment, region):
         with recorded.open("a") as file:
             file.write(json.dumps(received) + "\n")
         wanted = json.loads(behaviour.read_text()) if behaviour.exists() else {}
+        time.sleep(wanted.get("sleep_s", 0))
         if wanted.get("raise"):
             raise RuntimeError(wanted["raise"])
         if "Records" in event:
