@@ -26,6 +26,7 @@ from projections.builds import BuildStore, KnownBuilds, Registered
 from projections.checkpoints import Checkpoints
 from projections.control import Control
 from projections.failures import unanswerable
+from projections.holding import Holds
 from projections.letters import LetterStore
 from projections.projector import Projector
 from projections.proof import Prover
@@ -107,6 +108,7 @@ class Dependencies:
             regions=frozenset(self.settings.regions),
             topology=self.control.known,
             builds=self.builds_of(region).current,
+            break_build=self.build_store.break_off,
             applier=self.applier,
             responses=self.responses_of(region),
             letters=self.letters,
@@ -192,17 +194,23 @@ class Dependencies:
         )
 
     @cached_property
+    def build_store(self) -> BuildStore:
+        client = self._clients.dynamodb(self.settings.region)
+        return BuildStore(client, table=self.settings.views_table)
+
+    @cached_property
     def rebuild(self) -> Rebuild:
         """The rebuilds of this region's projections: an operator's task, of no function."""
         client, table = self._clients.dynamodb(self.settings.region), self.settings.views_table
         return Rebuild(
             scan=LogSegments(client, table=self.settings.events_table),
-            store=BuildStore(client, table=table),
+            store=self.build_store,
             checkpoints=Checkpoints(client, table=table),
             removal=BuildRemoval(client, table=table),
             registered=Registered(self.projections),
             applier=self.applier,
             now_ms=self.edge.now_ms,
+            holds=Holds(elapsed_s=self.edge.clock.elapsed_s, hold_s=self.settings.builds_hold_s),
         )
 
     def file_unanswerable(self, errors: Mapping[str, Exception], *, source: str) -> None:

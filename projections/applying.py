@@ -5,10 +5,11 @@ makes no difference who applies, how often or in which order commits arrive. Bot
 and a rebuild apply in this one way, side by side.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from domain.registry import Registry
+from eventstore.aws_errors import may_pass
 from eventstore.commits import Commit
 from eventstore.errors import StoreUnavailable
 from eventstore.folding import domain_events
@@ -28,10 +29,17 @@ def _nothing_before(_commits: Sequence[Commit]) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Applied:
-    """Commits of one aggregate that were applied now, and that arrived but were before."""
+    """Commits of one aggregate that were applied now, and that arrived but were before.
 
+    Attributes:
+        left_behind: spare builds that could not apply them and never will, with the error.
+
+    """
+
+    aggregate_id: str
     now: Sequence[Commit]
     before: Sequence[Commit]
+    left_behind: Sequence[tuple[Projection, Exception]] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,6 +58,7 @@ class Applier:
         *,
         builds: Iterable[Projection],
         known: Views,
+        spare: Container[str] = (),
         before_a_write: Callable[[Sequence[Commit]], None] = _nothing_before,
     ) -> Applied:
         """Bring every build that covers an aggregate up to what arrived, slice by slice.
@@ -59,6 +68,8 @@ class Applier:
             arrived: some of its commits, by position, without repetition.
             builds: written in this order.
             known: views read before; what is missing is read.
+            spare: builds (`Projection.build`) that must not stop the others: what they cannot
+                apply they are left behind at.
             before_a_write: called with the commits of each slice.
 
         Raises:
@@ -74,15 +85,24 @@ class Applier:
         lowest = min((view.applied for view in views.values()), default=0)
         run = commits_after(self.log, lowest, arrived)
         aggregate = self.registry.aggregate_of(aggregate_id)
+        left_behind: dict[str, tuple[Projection, Exception]] = {}
         # A long gap makes progress that a time-out half way does not undo.
         for start in range(0, len(run), self.bounds.commits_a_write):
             part = run[start : start + self.bounds.commits_a_write]
             before_a_write(part)
             changes = [Change(commit, domain_events(aggregate, commit)) for commit in part]
             for build in covering:
+                if build.build in left_behind:
+                    continue
                 key = (build.build, aggregate_id)
-                views[key] = self._advance(build, aggregate_id, changes, views[key])
-        return Applied(run, [c for c in arrived if c.last_position <= lowest])
+                try:
+                    views[key] = self._advance(build, aggregate_id, changes, views[key])
+                except Exception as error:
+                    if build.build not in spare or may_pass(error):
+                        raise
+                    left_behind[build.build] = (build, error)
+        before = [c for c in arrived if c.last_position <= lowest]
+        return Applied(aggregate_id, run, before, tuple(left_behind.values()))
 
     def _advance(
         self, build: Projection, aggregate_id: str, changes: Sequence[Change], view: View

@@ -2,9 +2,9 @@
 
 `filling -> both -> switched -> (none)`. In `both` and `switched` the projector applies every
 commit to two builds, and acknowledges it after both; readers get the new one from `switched`
-on. Each phase is held longer than anybody may go by an older one (`KnownBuilds`), so whoever
-acknowledges writes what any reader reads. The state is the region's own: read consistently,
-changed on condition of its version, and there also while the region is cut off.
+on, and the old one again in `returned`. Each phase is held longer than anybody may go by an
+older one (`KnownBuilds`), so whoever acknowledges writes what any reader reads. The state is
+the region's own, read consistently, changed on condition of its version.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -34,6 +34,7 @@ class Phase(StrEnum):
     FILLING = "filling"
     BOTH = "both"
     SWITCHED = "switched"
+    RETURNED = "returned"
 
 
 class BuildState(BaseModel):
@@ -43,6 +44,8 @@ class BuildState(BaseModel):
         version: of this item, for conditional changes; 0 before there is one.
         live: the label of the build that readers get.
         other: the label being built, or from `switched` on the one that was live before.
+        broken: an aggregate that the projector could not apply to the build nobody reads yet.
+            Such a build is written no more, and readers never get it.
         phase: None while there is one build only.
         generation: the highest that was ever given, so that no label is used twice.
         since_ms: when the phase began, by the operator's clock: to show, never to decide by.
@@ -55,6 +58,7 @@ class BuildState(BaseModel):
     live: str
     other: str | None = None
     phase: Phase | None = None
+    broken: str | None = None
     generation: int = 0
     since_ms: int = 0
 
@@ -138,12 +142,20 @@ class Builds:
         for name in self._registered.names:
             state = self.state(name)
             labels = [state.live]
-            if state.other is not None and state.phase is Phase.BOTH:
+            if state.other is not None and state.phase is Phase.BOTH and state.broken is None:
                 labels = [state.other, state.live]
-            elif state.other is not None and state.phase is Phase.SWITCHED:
+            elif state.other is not None and state.phase in {Phase.SWITCHED, Phase.RETURNED}:
                 labels = [state.live, state.other]
             builds += [self._registered.labelled(name, label) for label in labels]
         return tuple(builds)
+
+    def unread(self) -> frozenset[str]:
+        """Return which of the builds that are written (`Projection.build`) nobody reads yet."""
+        return frozenset(
+            f"{name}#{state.other}"
+            for name, state in self._states.items()
+            if state.phase is Phase.BOTH
+        )
 
 
 class BuildStore:
@@ -204,6 +216,22 @@ class BuildStore:
                 raise
             return False
         return True
+
+    def break_off(self, build: Projection, aggregate_id: str) -> None:
+        """Have a build that nobody reads yet never be read: an aggregate cannot be applied to it.
+
+        Changes the state's version, so no switch that looked before can come after this.
+
+        Raises:
+            StoreUnavailable: the state has moved on, or could not be changed: apply again.
+
+        """
+        state = self.read().get(build.name)
+        if state is None or state.other != build.label or state.phase is not Phase.BOTH:
+            raise StoreUnavailable(f"{build.build} is not the build that nobody reads any more")
+        broken = state.model_copy(update={"broken": aggregate_id})
+        if state.broken is None and not self.change(build.name, state, broken):
+            raise StoreUnavailable(f"{build.build} was moved by somebody else")
 
 
 class KnownBuilds:

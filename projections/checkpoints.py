@@ -64,6 +64,11 @@ class Checkpoint(BaseModel):
     failed: tuple[str, ...] = ()
     done: bool = False
 
+    @property
+    def overflown(self) -> bool:
+        """Whether more may have failed than are kept."""
+        return len(self.failed) >= _MOST_FAILED
+
     def after(
         self, *, start: Mapping[str, Any] | None, commits: int, failed: Sequence[str], units: float
     ) -> "Checkpoint":
@@ -114,8 +119,8 @@ class Checkpoints:
         if not found:
             return []
         # A segment that was never begun is not done.
-        missing = found[0].segments - len(found)
-        return [*found, *[Checkpoint(segments=found[0].segments)] * missing]
+        segments = max(one.segments for one in found)
+        return [*found, *[Checkpoint(segments=segments)] * (segments - len(found))]
 
     def take_lease(self, name: str, *, who: str, now_ms: int, lasts_ms: int) -> str | None:
         """Take or renew the lease of a projection's rebuild.

@@ -4,7 +4,8 @@ Apply-if-next: a view moves only over an unbroken run of commits from exactly wh
 So late, early, repeated and reordered arrivals are all harmless, and a gap is filled from the
 log instead of waiting in memory. An aggregate stops at its first failure; others go on.
 A commit is acknowledged only after every build of every projection that covers it has
-applied it: the one that is read, and the one that is to be.
+applied it: the one that is read, and the one that is to be. A build that nobody reads yet and
+that cannot be applied stops nobody: it is given up before anything is acknowledged without it.
 """
 
 from collections import defaultdict
@@ -54,6 +55,8 @@ class Projector:
             state, and by old ones an acknowledgement takes a detour, nothing else.
         acknowledge: sends acknowledgements to the regions of origin.
         builds: what is written now, known freshly enough to acknowledge by.
+        break_build: has a build that nobody reads yet never be read, by its projection's name,
+            its label and the aggregate that cannot be applied to it.
         redeliver: has commits delivered to this projector again, some seconds later.
         now_ms: the wall clock, in ms since 1970.
 
@@ -63,6 +66,7 @@ class Projector:
     regions: frozenset[str]
     topology: Callable[[], Topology]
     builds: Callable[[], Builds]
+    break_build: Callable[[Projection, str], None]
     applier: Applier
     responses: ResponseStore
     letters: LetterStore
@@ -95,6 +99,7 @@ class Projector:
                         in_order,
                         builds=builds.written(),
                         known=known,
+                        spare=builds.unread(),
                         before_a_write=self._open_answers,
                     )
                 )
@@ -104,6 +109,7 @@ class Projector:
                 else:
                     failures.aside[aggregate_id] = error
         try:
+            self._give_up(applied)
             self._check_still_written(builds)
         except StoreUnavailable as error:
             return Failures(dict.fromkeys(arrived, error) | failures.again, failures.aside)
@@ -118,6 +124,21 @@ class Projector:
         """
         if self.builds() != builds:
             raise StoreUnavailable("other builds are written now; apply again")
+
+    def _give_up(self, applied: Sequence[Applied]) -> None:
+        """Have the builds that were left behind never be read, before this is acknowledged.
+
+        Raises:
+            StoreUnavailable: that is not certain; apply again.
+
+        """
+        broken = {
+            build.build: (build, one.aggregate_id)
+            for one in applied
+            for build, _ in one.left_behind
+        }
+        for build, aggregate_id in broken.values():
+            self.break_build(build, aggregate_id)
 
     def file(self, failure: Filing) -> bool:
         """File a dead letter, so that the others can go on; False if that could not be done."""

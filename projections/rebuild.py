@@ -5,6 +5,7 @@ second, in `both`, begins when every projector applies new commits to the new bu
 each commit is applied either by that pass, which reads it consistently, or by the projector on
 its arrival, before it is acknowledged. After the pass the new build is behind the old one
 nowhere, and only then do readers change over. Nothing is answered because of a rebuild.
+What relies on everybody's knowing a phase is refused until this process has seen it that long.
 """
 
 from collections import defaultdict
@@ -21,6 +22,7 @@ from eventstore.scanning import LogSegments
 from projections.applying import Applier
 from projections.builds import Builds, BuildState, BuildStore, Phase, Registered
 from projections.checkpoints import Checkpoint, Checkpoints, Place
+from projections.holding import Holds
 from projections.projection import Projection
 from projections.removal import BuildRemoval, RemovedPage
 from projections.views import View
@@ -32,6 +34,14 @@ _TRIES = 5
 
 class RebuildRefused(Exception):
     """A rebuild cannot do what was asked; nothing was changed. The message says why."""
+
+
+class TooSoon(RebuildRefused):
+    """A phase must be held longer before this; `wait_s` seconds more."""
+
+    def __init__(self, message: str, *, wait_s: float) -> None:
+        super().__init__(message)
+        self.wait_s = wait_s
 
 
 class BehindError(Exception):
@@ -56,6 +66,7 @@ class Rebuild:
         checkpoints: how far each segment is, so that whoever goes on begins there.
         applier: of the region; its views take builds as they are given.
         now_ms: the wall clock, to show when a phase began.
+        holds: how long each phase is held: longer than anybody goes by the one before.
 
     """
 
@@ -66,6 +77,7 @@ class Rebuild:
     removal: BuildRemoval
     applier: Applier
     now_ms: Callable[[], int]
+    holds: Holds
 
     def state(self, name: str) -> BuildState:
         """Return where a projection's rebuild is.
@@ -92,9 +104,19 @@ class Rebuild:
         label = newest.label if fresh else f"{newest.version}.{generation}"
         return self._move(name, state, other=label, phase=Phase.FILLING, generation=generation)
 
+    def held_for_s(self, name: str) -> float:
+        """Return how many seconds the phase must still be held; 0 when that is over."""
+        return self.holds.left_s(name, self.state(name).version)
+
     def write_both(self, name: str) -> BuildState:
-        """Let the projector apply to both builds from now on."""
+        """Let the projector apply to both builds from now on.
+
+        Raises:
+            BehindError: the first pass has found aggregates that cannot be applied.
+
+        """
         state = self._in_phase(name, Phase.FILLING)
+        self._require_none_behind(name, state, self.checkpoints.all(self._place(name, state)))
         return self._move(name, state, phase=Phase.BOTH)
 
     def switch(self, name: str) -> BuildState:
@@ -109,25 +131,28 @@ class Rebuild:
         progress = self.checkpoints.all(self._place(name, state))
         if not progress or not all(one.done for one in progress):
             raise RebuildRefused(f"the second pass over the log is not over for {name}")
-        behind = [a for one in progress for a in one.failed if self._is_behind(name, state, a)]
-        if behind:
-            told = ", ".join(behind[:5])
-            raise BehindError(
-                f"{len(behind)} aggregates could not be applied to the new build: {told}; "
-                "mend what stops them and rebuild again, or abort"
-            )
+        self._require_none_behind(name, state, progress)
         assert state.other is not None
         return self._move(name, state, live=state.other, other=state.live, phase=Phase.SWITCHED)
 
     def retire(self, name: str) -> BuildState:
-        """Stop writing the old build; then `remove` may delete its items."""
-        state = self._in_phase(name, Phase.SWITCHED)
+        """Stop writing the build that readers have left; then `remove` may delete its items.
+
+        Raises:
+            TooSoon: somebody may still read it.
+
+        """
+        state = self._in_phase(name, Phase.SWITCHED, Phase.RETURNED)
+        self._require_held(name, state)
         state = self._move(name, state, other=None, phase=None)
         self.checkpoints.clear(name)
         return state
 
     def abort(self, name: str) -> BuildState:
-        """Go back to the old build alone: before readers changed over, or after.
+        """Leave readers with the old build, or give it to them again.
+
+        Before they changed over, the old build is alone again at once. After, the new one is
+        written on until `retire`, since they go on reading it for as long as they may.
 
         Raises:
             RebuildRefused: nothing is being rebuilt.
@@ -136,9 +161,11 @@ class Rebuild:
         state = self.state(name)
         if state.phase is None:
             raise RebuildRefused(f"nothing is being rebuilt of {name}")
-        live = state.other if state.phase is Phase.SWITCHED else state.live
-        assert live is not None
-        state = self._move(name, state, live=live, other=None, phase=None)
+        if state.phase is Phase.RETURNED:
+            return state
+        if state.phase is Phase.SWITCHED:
+            return self._move(name, state, live=state.other, other=state.live, phase=Phase.RETURNED)
+        state = self._move(name, state, other=None, phase=None, broken=None)
         self.checkpoints.clear(name)
         return state
 
@@ -148,11 +175,15 @@ class Rebuild:
         Raises:
             StoreUnavailable: do the same step again.
             RebuildRefused: nothing is being filled, or by other segments.
+            TooSoon: a projector may still leave out the new build, so that a commit of its
+                could come after the second pass has looked for it.
 
         """
         state = self.state(name)
         if state.phase not in {Phase.FILLING, Phase.BOTH} or state.other is None:
             raise RebuildRefused(f"nothing of {name} is being filled")
+        if state.phase is Phase.BOTH:
+            self._require_held(name, state)
         place = self._place(name, state)
         before = self.checkpoints.get(place, segment) or Checkpoint(segments=segments)
         if before.segments != segments:
@@ -177,11 +208,13 @@ class Rebuild:
 
         Raises:
             RebuildRefused: the build is in use.
+            TooSoon: a projector may still write it.
 
         """
         state = self.state(name)
         if label in (state.live, state.other):
             raise RebuildRefused(f"build {label} of {name} is in use")
+        self._require_held(name, state)
         return self.removal.page(f"{name}#{label}", start=start)
 
     def _apply(self, build: Projection, items: Sequence[Item]) -> list[str]:
@@ -214,6 +247,26 @@ class Rebuild:
         except ClientError as error:
             raise StoreUnavailable(f"could not rebuild: {described(error)}") from error
 
+    def _require_none_behind(
+        self, name: str, state: BuildState, progress: Sequence[Checkpoint]
+    ) -> None:
+        """Raise BehindError if the new build lacks of any aggregate what the old one shows."""
+        behind = [a for one in progress for a in one.failed if self._is_behind(name, state, a)]
+        behind += [state.broken] if state.broken is not None else []
+        # What is not kept by name cannot be looked at: then nothing says that it is not behind.
+        if behind or any(one.overflown for one in progress):
+            told = ", ".join(behind[:5])
+            raise BehindError(
+                f"{len(behind)} aggregates could not be applied to the new build: {told}; "
+                "abort, mend what stops them, and rebuild again"
+            )
+
+    def _require_held(self, name: str, state: BuildState) -> None:
+        wait_s = self.holds.left_s(name, state.version)
+        if wait_s > 0:
+            told = state.phase.value if state.phase else "as it is"
+            raise TooSoon(f"{name} must be {told} for {wait_s:.1f} s more", wait_s=wait_s)
+
     def _is_behind(self, name: str, state: BuildState, aggregate_id: str) -> bool:
         """Whether the old build shows more of an aggregate than the new one."""
         assert state.other is not None
@@ -227,11 +280,11 @@ class Rebuild:
         assert state.phase is not None
         return Place(name, state.other, state.phase.value)
 
-    def _in_phase(self, name: str, phase: Phase) -> BuildState:
+    def _in_phase(self, name: str, *phases: Phase) -> BuildState:
         state = self.state(name)
-        if state.phase is not phase:
+        if state.phase not in phases:
             told = state.phase.value if state.phase else "not being rebuilt"
-            raise RebuildRefused(f"{name} is {told}; this belongs after {phase.value}")
+            raise RebuildRefused(f"{name} is {told}; this belongs after {phases[0].value}")
         return state
 
     def _move(self, name: str, before: BuildState, **changes: object) -> BuildState:

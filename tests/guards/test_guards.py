@@ -364,6 +364,48 @@ GUARDS = [
         "if self._read is None:",
         "tests/projections/test_builds.py",
     ),
+    Guard(
+        "the second pass begins when every projector writes both builds",
+        "projections/rebuild.py",
+        "        if state.phase is Phase.BOTH:\n            self._require_held(name, state)",
+        "        pass",
+        "tests/handlers/test_rebuild.py::test_the_second_pass_waits_until_every_projector_writes_both",
+    ),
+    Guard(
+        "what somebody may still read is written",
+        "projections/rebuild.py",
+        "        self._require_held(name, state)\n        state = self._move(",
+        "        state = self._move(",
+        "tests/handlers/test_rebuild.py::test_the_build_that_readers_have_left_is_written_while_somebody_may_still_read_it",
+    ),
+    Guard(
+        "who goes on in another's place holds the phase once more",
+        "projections/holding.py",
+        "if seen != version:",
+        "if False:",
+        "tests/handlers/test_rebuild.py::test_the_second_pass_waits_until_every_projector_writes_both",
+    ),
+    Guard(
+        "a build that readers may get stops an acknowledgement",
+        "projections/projector.py",
+        "            self._give_up(applied)\n",
+        "",
+        "tests/handlers/test_rebuild.py::test_nothing_is_acknowledged_past_a_build_that_readers_could_still_be_given",
+    ),
+    Guard(
+        "new code that is wrong stops nobody",
+        "projections/applying.py",
+        "if build.build not in spare or may_pass(error):",
+        "if True:",
+        "tests/handlers/test_rebuild.py::test_new_code_that_is_wrong_stops_neither_readers_nor_answers",
+    ),
+    Guard(
+        "a build that was left behind is never read",
+        "projections/rebuild.py",
+        "behind += [state.broken] if state.broken is not None else []",
+        "",
+        "tests/handlers/test_rebuild.py::test_nobody_changes_over_after_a_projector_has_left_the_new_build_behind",
+    ),
 ]
 
 

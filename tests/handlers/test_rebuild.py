@@ -1,19 +1,31 @@
 """A projection is built anew while the region serves: nothing is lost, answered early or twice."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import pytest
 
 from eventstore.errors import StoreUnavailable
 from eventstore.scanning import LogSegments
 from projections.builds import Builds, Phase, Registered
-from projections.rebuild import BehindError, Rebuild, RebuildRefused
+from projections.checkpoints import Checkpoint
+from projections.holding import Holds
+from projections.rebuild import BehindError, Rebuild, RebuildRefused, TooSoon
 from projections.subscriber_view import SUBSCRIBER_VIEW
 from tests.handlers.network import ACTIVATION, REGIONS, Network
 
 US, EU, AP = REGIONS
 NAME = "subscriber-view"
 SEGMENTS = 3
+
+
+@dataclass
+class Elapsed:
+    """A clock that moves when a test says so."""
+
+    now_s: float = 0.0
+
+    def __call__(self) -> float:
+        return self.now_s
 
 
 @pytest.fixture
@@ -25,7 +37,8 @@ def rebuild_of(network: Network) -> Rebuild:
     """Europe's rebuilds; the log of this network is in one place for all."""
     deps = network[EU].deps
     scan = LogSegments(network.log._client, table=deps.settings.events_table)
-    return replace(deps.rebuild, scan=scan)
+    holds = Holds(elapsed_s=Elapsed(), hold_s=deps.settings.builds_hold_s)
+    return replace(deps.rebuild, scan=scan, holds=holds)
 
 
 def subscriber(number: int) -> dict:
@@ -50,8 +63,14 @@ def forget_what_is_known(network: Network) -> None:
             known._read = None
 
 
-def whole_pass(network: Network, rebuild: Rebuild) -> None:
+def hold(network: Network, rebuild: Rebuild) -> None:
+    """Let the time pass for which a phase is held."""
+    rebuild.holds.elapsed_s.now_s += rebuild.held_for_s(NAME)
     forget_what_is_known(network)
+
+
+def whole_pass(network: Network, rebuild: Rebuild) -> None:
+    hold(network, rebuild)
     for segment in range(SEGMENTS):
         while not rebuild.step(NAME, segment=segment, segments=SEGMENTS).done:
             pass
@@ -164,6 +183,7 @@ def test_readers_cannot_change_over_before_the_second_pass_is_over(
     rebuild.write_both(NAME)
     with pytest.raises(RebuildRefused, match="second pass"):
         rebuild.switch(NAME)
+    hold(network, rebuild)
     rebuild.step(NAME, segment=0, segments=SEGMENTS)
     with pytest.raises(RebuildRefused, match="second pass"):
         rebuild.switch(NAME)
@@ -184,9 +204,15 @@ def test_an_aggregate_that_the_new_build_lacks_keeps_readers_where_they_are(
 
     monkeypatch.setattr(type(rebuild.applier), "bring_up", cannot)
     whole_pass(network, rebuild)
-    rebuild.write_both(NAME)
-    whole_pass(network, rebuild)
 
+    with pytest.raises(BehindError, match="2 aggregates"):
+        rebuild.write_both(NAME)
+    rebuild.store.change(
+        NAME,
+        rebuild.state(NAME),
+        rebuild.state(NAME).model_copy(update={"phase": Phase.BOTH}),
+    )
+    whole_pass(network, rebuild)
     with pytest.raises(BehindError, match="2 aggregates"):
         rebuild.switch(NAME)
     assert rebuild.state(NAME).phase is Phase.BOTH
@@ -236,8 +262,28 @@ def test_after_readers_have_changed_over_they_can_be_brought_back(
     rebuild.abort(NAME)
     forget_what_is_known(network)
 
-    assert rebuild.state(NAME).live == "1"
+    assert rebuild.abort(NAME).live == "1"
     assert profile_in(network, 1) == "business-5g"
+
+
+def test_the_build_that_readers_have_left_is_written_while_somebody_may_still_read_it(
+    network: Network, rebuild: Rebuild
+):
+    network[US].post(subscriber(1))
+    network.settle()
+    switched(network, rebuild)
+    for left in ("1", "1.1"):
+        with pytest.raises(TooSoon, match="300"):
+            rebuild.retire(NAME)
+        network[US].post(change(1, f"profile-{left.replace('.', '-')}"))
+        network.settle()
+        assert views_of(network, left) == views_of(network, rebuild.state(NAME).live)
+        rebuild.abort(NAME)
+        forget_what_is_known(network)
+
+    hold(network, rebuild)
+    assert rebuild.retire(NAME).live == "1"
+    assert rebuild.state(NAME).other is None
 
 
 def test_the_old_build_is_deleted_whole_and_nothing_else(network: Network, rebuild: Rebuild):
@@ -247,7 +293,11 @@ def test_the_old_build_is_deleted_whole_and_nothing_else(network: Network, rebui
     switched(network, rebuild)
     with pytest.raises(RebuildRefused, match="in use"):
         rebuild.remove(NAME, "1", start=None)
+    hold(network, rebuild)
     rebuild.retire(NAME)
+    with pytest.raises(TooSoon):
+        rebuild.remove(NAME, "1", start=None)
+    hold(network, rebuild)
 
     removed = rebuild.remove(NAME, "1", start=None)
 
@@ -296,6 +346,136 @@ def test_what_was_applied_to_builds_of_before_is_not_acknowledged(network: Netwo
 
     assert network[EU].project(*lane) == ["0"]
     assert network.take(US, "acks") == []
+
+
+def test_the_second_pass_waits_until_every_projector_writes_both(
+    network: Network, rebuild: Rebuild
+):
+    network[US].post(subscriber(1))
+    network.settle()
+    rebuild.begin(NAME)
+    whole_pass(network, rebuild)
+    network[EU].deps.builds_of(EU).current()
+    rebuild.write_both(NAME)
+
+    # Whoever goes on, also in the place of one who is gone, holds the phase once more.
+    rebuild.holds.elapsed_s.now_s += rebuild.holds.hold_s - 1
+    for one in (rebuild, rebuild_of(network)):
+        with pytest.raises(TooSoon, match="both"):
+            one.step(NAME, segment=0, segments=SEGMENTS)
+    # A projector that knows the phase before leaves the new build out, and acknowledges.
+    network[US].post(change(1, "business-5g"))
+    network.settle()
+    assert views_of(network, "1.1") != views_of(network, "1")
+    whole_pass(network, rebuild)
+    rebuild.switch(NAME)
+    forget_what_is_known(network)
+
+    assert profile_in(network, 1) == "business-5g"
+
+
+def wrong_code(_document: object, _change: object) -> dict:
+    raise TypeError("the new code is wrong")
+
+
+def with_wrong_code(network: Network, rebuild: Rebuild) -> Rebuild:
+    """Deploy a version 2 of the subscribers that applies nothing, and write it beside the first."""
+    new = replace(SUBSCRIBER_VIEW, version=2, apply=wrong_code)
+    registered = Registered([*network[EU].deps.projections, new])
+    known = network[EU].deps.builds_of(EU)
+    known._registered = registered
+    rebuild = replace(rebuild, registered=registered)
+    rebuild.begin(NAME)
+    rebuild.write_both(NAME)
+    hold(network, rebuild)
+    return rebuild
+
+
+def test_new_code_that_is_wrong_stops_neither_readers_nor_answers(
+    network: Network, rebuild: Rebuild
+):
+    rebuild = with_wrong_code(network, rebuild)
+
+    network[US].post(subscriber(1))
+    network.settle()
+
+    assert len(network[US].answers) == 1
+    assert profile_in(network, 1) == "consumer-5g"
+    assert not list(network[EU].deps.letters.waiting())
+    assert rebuild.state(NAME).broken in views_of(network, "1")
+    hold(network, rebuild)
+    whole_pass(network, rebuild)
+    with pytest.raises(BehindError, match="could not be applied"):
+        rebuild.switch(NAME)
+    rebuild.abort(NAME)
+    assert rebuild.state(NAME).live == "1"
+
+
+def test_nothing_is_acknowledged_past_a_build_that_readers_could_still_be_given(
+    network: Network, rebuild: Rebuild
+):
+    with_wrong_code(network, rebuild)
+    network[US].post(subscriber(1))
+    lane = network.take(EU, "lane")
+
+    def unwritable(*_: object) -> None:
+        raise StoreUnavailable("cut off")
+
+    object.__setattr__(network[EU].deps.projector, "break_build", unwritable)
+
+    assert network[EU].project(*lane) == ["0"]
+    assert network.take(US, "acks") == []
+
+
+def test_nobody_changes_over_after_a_projector_has_left_the_new_build_behind(
+    network: Network, rebuild: Rebuild
+):
+    network[US].post(subscriber(1))
+    network.settle()
+    rebuild.begin(NAME)
+    whole_pass(network, rebuild)
+    rebuild.write_both(NAME)
+    whole_pass(network, rebuild)
+    looked_at = rebuild.state(NAME)
+    build = rebuild.registered.labelled(NAME, "1.1")
+
+    rebuild.store.break_off(build, next(iter(views_of(network, "1"))))
+
+    # Somebody who has looked before that.
+    after = looked_at.model_copy(update={"live": "1.1", "other": "1", "phase": Phase.SWITCHED})
+    assert not rebuild.store.change(NAME, looked_at, after)
+    with pytest.raises(BehindError):
+        rebuild.switch(NAME)
+
+
+def test_a_build_that_is_read_is_broken_by_nobody(network: Network, rebuild: Rebuild):
+    switched(network, rebuild)
+    for label in ("1", "1.1"):
+        with pytest.raises(StoreUnavailable):
+            rebuild.store.break_off(rebuild.registered.labelled(NAME, label), "sub.any")
+
+
+def test_more_failures_than_are_kept_by_name_keep_readers_where_they_are(
+    network: Network, rebuild: Rebuild
+):
+    rebuild.begin(NAME)
+    place = rebuild._place(NAME, rebuild.state(NAME))
+    failed = Checkpoint(segments=1).after(
+        start=None, commits=2_000, failed=[f"sub.{n}" for n in range(2_000)], units=1.0
+    )
+    rebuild.checkpoints.put(place, 0, failed)
+
+    with pytest.raises(BehindError):
+        rebuild.write_both(NAME)
+
+
+def test_segments_of_two_divisions_are_never_a_whole(network: Network, rebuild: Rebuild):
+    place = rebuild._place(NAME, rebuild.begin(NAME))
+    for segment, segments in ((0, 2), (1, 4)):
+        done = Checkpoint(segments=segments, done=True)
+        rebuild.checkpoints.put(place, segment, done)
+
+    assert not all(one.done for one in rebuild.checkpoints.all(place))
 
 
 def test_an_unknown_projection_is_refused_by_the_names_there_are(rebuild: Rebuild):
