@@ -5,6 +5,7 @@ knows; a command is sent again as it was, so the body is fixed when it is sent f
 """
 
 import random
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import orjson
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 
 _NO_RESULT = frozenset({429, 500, 502, 503, 504})
 _PASSING = frozenset({"conflict", "dependency_not_reached"})
+# A client that needs an earlier reply looks for it so often, so long apart.
+_LOOKS, _LOOK_MS = 150, 20.0
 _TOKEN = "Consistency-Token"
 
 
@@ -51,13 +54,21 @@ class Clients:
         self._under_way[body] = self._under_way.get(body, 0) + 1
         for region in (op.region, *op.retry):
             headers = self._traced(op)
-            reply = self._exchange("command", region, "/commands", headers, body=body)
+            reply = self._exchange(op, region, "/commands", headers, body=body)
             if reply is not None and _is_result(*reply):
                 self._replies.setdefault(op.id, reply[1])
                 break
             self._world.met("command sent again by its client")
             self._world.time.sleep(self._chance.uniform(50, 3_000))
         self._under_way[body] -= 1
+
+    def _reply_to(self, op: Op) -> dict[str, Any] | None:
+        """Return the reply that an operation needs, waiting a little for it."""
+        for _ in range(_LOOKS if op.after else 0):
+            if op.after in self._replies:
+                break
+            self._world.time.sleep(_LOOK_MS)
+        return self._replies.get(op.after)
 
     def _note_duplicate(self, body: str) -> None:
         now_ms = self._world.time.now_ms
@@ -74,22 +85,23 @@ class Clients:
         identity = (op.body["producer"], op.body["command_id"])
         if identity not in self._bodies:
             body = dict(op.body)
-            reply = self._replies.get(op.after)
+            reply = self._reply_to(op)
             if reply is not None and op.uses == "token":
                 body["depends_on"] = reply["consistency_token"]
                 self._world.met("command depends on another's token")
             elif reply is not None and op.uses == "sequence":
                 body["expected_sequence"] = reply["sequence"]
                 self._world.met("command expects a sequence")
-            self._bodies[identity] = orjson.dumps(body).decode()
+            text = orjson.dumps(body).decode()
+            self._bodies[identity] = text[:-1] if op.spoilt == "malformed" else text
         return self._bodies[identity]
 
     def _send_to_queue(self, op: Op) -> None:
         body = self._body(op)
         self._note_duplicate(body)
-        group = next(iter(op.body["data"].values()))
+        group = str(next(iter(op.body["data"].values())))
         headers = self._traced(op)
-        sent = self._sending("queue", op.region, "antiphon-commands.fifo", headers, body=body)
+        sent = self._sending(op, op.region, "antiphon-commands.fifo", headers, body=body)
         if op.region in self._world.network.down:
             self._world.observer.record(Lost, op=sent, why="the region is down")
             return
@@ -108,13 +120,13 @@ class Clients:
     def _read(self, op: Op) -> None:
         headers = dict(op.headers)
         if op.uses == "token":
-            reply = self._replies.get(op.after)
+            reply = self._reply_to(op)
             if reply is None:
                 return
             headers[_TOKEN] = reply["consistency_token"]
             if reply["region"] != op.region:
                 self._world.met("token carried to another region")
-        reply = self._exchange("read", op.region, op.path, headers, query=op.query)
+        reply = self._exchange(op, op.region, op.path, headers, query=op.query)
         if reply is None or _TOKEN not in headers:
             return
         status, told = reply
@@ -126,47 +138,54 @@ class Clients:
                 self._replies[f"read-{op.id}"] = told
 
     def _status(self, op: Op) -> None:
-        reply = self._replies.get(op.after)
+        reply = self._reply_to(op)
         if reply is not None:
-            self._exchange("read", op.region, f"/commands/{reply['commit']}", op.headers)
+            self._exchange(op, op.region, f"/commands/{reply['commit']}", op.headers)
 
     def _sending(
         self,
-        kind: str,
+        op: Op,
         region: str,
         path: str,
-        headers: Any,
+        headers: Mapping[str, str],
         *,
-        query: Any = None,
-        body: Any = None,
+        query: Mapping[str, str] | None = None,
+        body: str | None = None,
     ) -> str:
         self._sendings += 1
         sent = str(self._sendings)
         self._world.observer.record(
-            Invoked, op=sent, kind=kind, region=region, path=path, query=query or {},
-            headers=dict(headers), body=body,
-        )  # fmt: skip
+            Invoked,
+            op=sent,
+            kind="read" if op.kind == "status" else op.kind,
+            region=region,
+            path=path,
+            query=query or {},
+            headers=dict(headers),
+            body=body,
+            valid=not op.spoilt,
+        )
         return sent
 
     def _exchange(
         self,
-        kind: str,
+        op: Op,
         region: str,
         path: str,
-        headers: Any,
+        headers: Mapping[str, str],
         *,
-        query: Any = None,
-        body: Any = None,
+        query: Mapping[str, str] | None = None,
+        body: str | None = None,
     ) -> tuple[int, dict[str, Any]] | None:
         """Send one request to a region's API; return status and body, None if no answer came."""
         world = self._world
-        sent = self._sending(kind, region, path, headers, query=query, body=body)
+        sent = self._sending(op, region, path, headers, query=query, body=body)
         world.time.sleep(self._chance.uniform(2, 15))
         if region in world.network.down:
             world.met("client finds its region down")
             world.observer.record(Lost, op=sent, why="the region is down")
             return None
-        method = "POST" if kind == "command" else "GET"
+        method = "POST" if op.kind == "command" else "GET"
         event = {
             "version": "2.0",
             "rawPath": path,
@@ -175,7 +194,7 @@ class Clients:
             "requestContext": {"http": {"method": method, "path": path}, "stage": "$default"},
             "body": body,
         }
-        function = "commands" if kind == "command" else "queries"
+        function = "commands" if op.kind == "command" else "queries"
         try:
             answer = world.functions.invoke(region, function, event)
         except FunctionFailed:
@@ -189,7 +208,7 @@ class Clients:
         status, text = answer["statusCode"], answer["body"]
         answered = {name: str(value) for name, value in (answer.get("headers") or {}).items()}
         world.observer.record(Returned, op=sent, status=status, body=text, headers=answered)
-        world.met(f"{kind}: {status}")
+        world.met(f"{op.kind}: {status}")
         return status, orjson.loads(text)
 
 

@@ -18,8 +18,9 @@ class CallFault:
     """What goes wrong with `times` calls in a row.
 
     Args:
+        region: where; empty for the calls of all regions, counted together.
         site: the operation and what it is called on, as `PutItem events`.
-        nth: the first of these calls, counted from 0 within the region and function.
+        nth: the first of these calls, counted from 0.
 
     """
 
@@ -65,7 +66,9 @@ class CallFaults:
 
     def next(self, region: str, function: str, site: str) -> CallFault | None:
         """Count one more call, and return what goes wrong with it."""
-        place = (region, function, site)
-        number = self._calls[place]
-        self._calls[place] = number + 1
-        return self._faults.get(place, {}).get(number) if self._faults else None
+        found: CallFault | None = None
+        for place in ((region, function, site), ("", function, site)):
+            number = self._calls[place]
+            self._calls[place] = number + 1
+            found = found or self._faults.get(place, {}).get(number)
+        return found

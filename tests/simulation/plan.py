@@ -29,6 +29,7 @@ class Op:
         uses: what it takes from that reply: "token" as `depends_on` or as consistency token,
             "sequence" as `expected_sequence`, "commit" as the path of a status read.
         path, query: of a read.
+        spoilt: what makes it invalid on purpose, empty for nothing.
 
     """
 
@@ -43,6 +44,7 @@ class Op:
     uses: str = ""
     path: str = ""
     query: Mapping[str, str] = field(default_factory=dict)
+    spoilt: Literal["", "malformed", "invalid", "forged token"] = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,6 +56,7 @@ class Climate:
     stream_repeats: float = 0.0
     stream_reorders: float = 0.0
     stream_delay_ms: float = 200.0
+    replica_lag_ms: float = 0.0
     eventual_lags: float = 0.0
     slow_calls: float = 0.0
     cold_starts: float = 0.0

@@ -14,7 +14,7 @@ CALL_SITES: dict[str, dict[str, int]] = {
     "commands": {
         "PutItem events": 20, "GetItem events": 8, "Query events": 12, "Query snapshots": 8,
         "PutItem snapshots": 3, "SendMessage lane": 40, "GetItem responses": 20,
-        "BatchGetItem views": 3, "UpdateItem responses": 3, "GetItem views": 2,
+        "BatchGetItem views": 2, "UpdateItem responses": 1, "GetItem views": 1,
     },
     "command_queue": {
         "PutItem events": 3, "GetItem events": 2, "Query events": 2, "Query snapshots": 2,
@@ -24,19 +24,19 @@ CALL_SITES: dict[str, dict[str, int]] = {
     "projector": {
         "BatchGetItem views": 60, "PutItem views": 40, "TransactWriteItems views": 40,
         "GetItem views": 6, "Query events": 10, "UpdateItem responses": 15,
-        "SendMessage acks": 60, "SendMessage lane": 4,
+        "SendMessage acks": 60, "SendMessage lane": 2,
     },
     "responder": {
         "UpdateItem responses": 60, "GetItem events": 15, "GetItem views": 15, "PutEvents": 12,
     },
     "sweeper": {
         "Query responses": 24, "GetItem responses": 3, "GetItem events": 4,
-        "BatchGetItem views": 3, "UpdateItem responses": 6, "GetItem views": 2, "PutEvents": 2,
-        "SendMessage lane": 2,
+        "BatchGetItem views": 2, "UpdateItem responses": 4, "GetItem views": 1, "PutEvents": 1,
+        "SendMessage lane": 1,
     },
     "queries": {
-        "GetItem views": 10, "Query events": 5, "Query views": 3, "GetItem events": 4,
-        "GetItem responses": 4,
+        "GetItem views": 10, "Query events": 4, "Query views": 1, "GetItem events": 1,
+        "GetItem responses": 1,
     },
 }  # fmt: skip
 _KINDS: tuple[CallFaultKind, ...] = (
@@ -47,6 +47,16 @@ _THROTTLED = (
     "UpdateItem responses", "SendMessage acks", "SendMessage lane", "PutEvents",
 )  # fmt: skip
 _BUSY_MS = 40_000.0
+# Every crash that there can be: plans take turns in having one of each.
+_CRASHES: tuple[tuple[CallFaultKind, str, str], ...] = tuple(
+    (kind, function, site)
+    for function, sites in CALL_SITES.items()
+    for site in sites
+    for kind in _KINDS[:2]
+)
+_CRASHES_A_PLAN = 4
+# How long an outage lasts; a few last until queues have given up.
+_SHORT_MS = (300.0, 3_000.0, 3_000.0, 15_000.0, 15_000.0, 60_000.0, 400_000.0)
 
 
 def plan_of(seed: int, regions: Sequence[str] = REGIONS) -> Plan:
@@ -56,11 +66,24 @@ def plan_of(seed: int, regions: Sequence[str] = REGIONS) -> Plan:
     return Plan(
         seed=seed,
         ops=Workload(chances.of("workload"), regions).make(),
-        call_faults=tuple(_call_fault(chance, regions) for _ in range(chance.randint(6, 16))),
-        outages=tuple(_outage(chance, regions) for _ in range(chance.randint(1, 5))),
+        call_faults=(
+            *_crashes_in_turn(seed, chance),
+            *(_call_fault(chance, regions) for _ in range(chance.randint(4, 12))),
+        ),
+        outages=tuple(_outage(chance, regions) for _ in range(chance.randint(2, 5))),
         skews_ms={region: _skew_ms(chance) for region in regions},
         climate=_climate(chances.of("climate")),
     )
+
+
+def _crashes_in_turn(seed: int, chance: random.Random) -> list[CallFault]:
+    crashes: list[CallFault] = []
+    for number in range(_CRASHES_A_PLAN):
+        kind, function, site = _CRASHES[(seed * _CRASHES_A_PLAN + number) % len(_CRASHES)]
+        usual = CALL_SITES[function][site]
+        nth = int(usual * chance.random() ** 2)
+        crashes.append(CallFault(kind=kind, region="", function=function, site=site, nth=nth))
+    return crashes
 
 
 def _call_fault(chance: random.Random, regions: Sequence[str]) -> CallFault:
@@ -83,7 +106,8 @@ def _outage(chance: random.Random, regions: Sequence[str]) -> Outage:
     kind = chance.choice(("cut", "cut", "cut", "slow", "kill", "throttle", "refuse_entries"))
     a, b = chance.sample(list(regions), 2)
     at_ms = chance.uniform(200, _BUSY_MS)
-    for_ms = chance.choice((300.0, 3_000.0, 15_000.0, 60_000.0, 400_000.0)) * chance.uniform(0.5, 1)
+    long = chance.random() < 0.03
+    for_ms = 3_000_000.0 if long else chance.choice(_SHORT_MS) * chance.uniform(0.5, 1)
     match kind:
         case "cut":
             b = chance.choice((b, b, ""))
@@ -109,6 +133,7 @@ def _climate(chance: random.Random) -> Climate:
         stream_repeats=chance.choice((0.0, 0.05, 0.2)),
         stream_reorders=chance.choice((0.0, 0.2, 0.6)),
         stream_delay_ms=chance.choice((50.0, 250.0, 2_000.0)),
+        replica_lag_ms=chance.choice((0.0, 20.0, 300.0)),
         eventual_lags=chance.choice((0.0, 0.2, 0.8)),
         slow_calls=chance.choice((0.0, 0.02, 0.1)),
         cold_starts=chance.choice((0.02, 0.1, 0.4)),

@@ -7,6 +7,7 @@ what has just come into it. Both are told by chance, within a bound that the ter
 import random
 from collections import deque
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from tests.dynamodb.in_process import Change
@@ -14,6 +15,7 @@ from tests.simulation.engine import Engine
 from tests.simulation.virtual_time import VirtualTime
 
 LAG_MS = 400.0
+_LATE_MS = 2_000.0
 _Place = tuple[str, ...]
 
 
@@ -27,13 +29,15 @@ class RegionalTables:
         *,
         chance: random.Random,
         lags: float,
+        epoch_ms: float,
         changed: Callable[[Change], None],
     ) -> None:
-        """Take the engine, and how often (0 to 1) an eventual read lags."""
+        """Take the engine, how often (0 to 1) an eventual read lags, and when time began."""
         self._time = time
         self.engine = engine
         self._chance = chance
         self._lags = lags
+        self._epoch_ms = epoch_ms
         self._changed = changed
         self._seen = 0
         # What an item was before its latest changes, with the time of each change.
@@ -42,10 +46,7 @@ class RegionalTables:
     def call(self, operation: str, request: dict[str, Any]) -> dict[str, Any]:
         """Serve a call, at once."""
         answer: dict[str, Any] = getattr(self.engine, operation)(**request)
-        for change in self.engine.changes[self._seen :]:
-            self._remember(change)
-            self._changed(change)
-        self._seen = len(self.engine.changes)
+        self._take_changes()
         eventual = operation in {"get_item", "query"} and not request.get("ConsistentRead")
         if eventual and self._chance.random() < self._lags:
             lag_ms = self._chance.uniform(0, LAG_MS)
@@ -54,6 +55,23 @@ class RegionalTables:
             if "IndexName" in request:
                 return self._without_the_newest(request["TableName"], answer, lag_ms)
         return answer
+
+    def _take_changes(self) -> None:
+        for change in self.engine.changes[self._seen :]:
+            self._seen += 1
+            self._remember(change)
+            self._changed(change)
+            expires = (change.new or {}).get("expires")
+            if expires is not None:
+                # Told by the true clock, and some time late, as the service has it.
+                at_ms = int(expires["N"]) * 1000.0 - self._epoch_ms + _LATE_MS
+                self._time.at(at_ms, partial(self._expire, change, expires))
+
+    def _expire(self, change: Change, expires: dict[str, Any]) -> None:
+        found = self.engine.get_item(TableName=change.table, Key=change.key)
+        if found.get("Item", {}).get("expires") == expires:
+            self.engine.delete_item(TableName=change.table, Key=change.key)
+            self._take_changes()
 
     def _remember(self, change: Change) -> None:
         place = self._place(change.table, change.key)

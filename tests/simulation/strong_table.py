@@ -36,13 +36,16 @@ class StrongTable:
         replicas: dict[str, Engine],
         appended: Shown,
         shown: Shown,
+        lag_ms: Callable[[], float],
     ) -> None:
+        """Take `lag_ms`: by how much a replica is later than the network made it, each time."""
         self._time = time
         self._network = network
         self._journal = journal
         self._replicas = replicas
         self._appended = appended
         self._shown = shown
+        self._lag_ms = lag_ms
         self._deliveries = Deliveries(network.links)
         self._changes: list[Change] = []
         self._due_ms = dict.fromkeys(network.regions, math.inf)
@@ -116,7 +119,8 @@ class StrongTable:
         due_ms = self._deliveries.next_ms(region)
         if due_ms < self._due_ms[region]:
             self._due_ms[region] = due_ms
-            self._time.at(due_ms, lambda: self._deliver(region, due_ms))
+            late_ms = due_ms + self._lag_ms()
+            self._time.at(late_ms, lambda: self._deliver(region, due_ms))
 
     def _deliver(self, region: str, due_ms: float) -> None:
         if due_ms == self._due_ms[region]:

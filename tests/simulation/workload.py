@@ -46,7 +46,7 @@ class Workload:
             if self._chance.random() < 0.8:
                 self._command(at_ms, self._beginning(data))
                 at_ms += self._chance.uniform(0, 400)
-        while len(self._commands) < 44:
+        while len(self._commands) < 50:
             at_ms += self._chance.expovariate(1 / 700)
             self._burst(at_ms) if self._chance.random() < 0.35 else self._one(at_ms)
         for later_h in (self._chance.uniform(1, 6), self._chance.uniform(12, 30)):
@@ -67,7 +67,9 @@ class Workload:
 
     def _one(self, at_ms: float, *, old: bool = False) -> None:
         luck = self._chance.random()
-        if luck < (0.4 if old else 0.15):
+        if self._chance.random() < 0.05:
+            self._spoilt(at_ms)
+        elif luck < (0.4 if old else 0.15):
             self._duplicate(at_ms, old=old)
         elif luck < (0.6 if old else 0.45):
             self._read(at_ms)
@@ -140,9 +142,30 @@ class Workload:
         body = self._change() if uses == "token" else self._change(_which(first.body["data"]))
         self._command(at_ms, body, after=first.id, uses=uses)
 
+    def _spoilt(self, at_ms: float) -> None:
+        """Send what nobody can decide or read: it must be told so, and leave nothing."""
+        how = self._chance.choice(("malformed", "invalid", "forged token"))
+        number = len(self._ops)
+        body = {**self._change(), "command_id": f"c-{number}", "producer": PRODUCERS[0]}
+        if how == "invalid":
+            body["data"] = dict.fromkeys(body["data"], "?")
+        elif how == "forged token":
+            body["depends_on"] = "bm90LWEtdG9rZW4"
+        self._add(
+            Op(
+                id=str(number),
+                at_ms=at_ms,
+                kind=self._chance.choice(("command", "queue", "queue")),
+                region=self._chance.choice(self._regions),
+                body=body,
+                headers={"X-Correlation-Id": f"corr-{number}"},
+                spoilt=how,
+            )
+        )
+
     def _read(self, at_ms: float) -> None:
         which = self._chance.randrange(len(SUBSCRIBERS) + len(ELEMENTS))
-        first = self._chance.choice(self._commands)
+        first = self._chance.choice(self._commands[-3:])
         level = self._chance.choice(("eventual", "token", "token", "token", "strong", "strong"))
         more: dict[str, Any] = {}
         query: dict[str, str] = {}

@@ -81,6 +81,7 @@ class World:
             replicas={region: Engine(_GLOBAL_TABLES) for region in self.regions},
             appended=self.observer.appended,
             shown=self._shown,
+            lag_ms=self._replica_lag_ms,
         )
         self.tables = {
             region: RegionalTables(
@@ -88,6 +89,7 @@ class World:
                 Engine(REGIONAL_TABLES),
                 chance=self._chances.of(f"tables {region}"),
                 lags=self.plan.climate.eventual_lags,
+                epoch_ms=EPOCH_MS,
                 changed=partial(self._changed, region),
             )
             for region in self.regions
@@ -177,6 +179,10 @@ class World:
         chance = self._latency
         tail_ms = chance.expovariate(1 / 300) if chance.random() < self.weather.slow_calls else 0.0
         return self.network.links.one_way_ms(a, b) + chance.uniform(0.5, 2.5) + tail_ms
+
+    def _replica_lag_ms(self) -> float:
+        mean_ms = self.weather.replica_lag_ms
+        return self._chances.of("replicas").expovariate(1 / mean_ms) if mean_ms else 0.0
 
     def wall_ms(self, region: str) -> float:
         """Return what a region's clock says: true time and its error."""

@@ -1,0 +1,111 @@
+"""Many runs, each judged: one after the other, or in several processes.
+
+What comes back of a run is small and plain, so that it can cross processes; a run that failed
+is played again from its plan when somebody wants to look at it.
+"""
+
+import multiprocessing
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass, field
+
+from tests.simulation.checker.verdict import check
+from tests.simulation.plan import Plan
+from tests.simulation.planning import plan_of
+from tests.simulation.run import Run, play
+
+# An invariant of our own, beside the checker's: it is not in the history.
+NOTHING_UNPLANNED = "no-unplanned-error"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Judged:
+    """What came of one run.
+
+    Args:
+        violations: each with its invariant and what was seen.
+        situations: how often each came up.
+        looked: how often each invariant had something to look at.
+
+    """
+
+    seed: int
+    violations: tuple[tuple[str, str], ...]
+    situations: Counter[str]
+    looked: Counter[str]
+    commands: int
+    faults: int
+
+    @property
+    def broken(self) -> frozenset[str]:
+        return frozenset(invariant for invariant, _ in self.violations)
+
+
+@dataclass(slots=True)
+class Tally:
+    """What came of many runs together."""
+
+    runs: int = 0
+    commands: int = 0
+    situations: Counter[str] = field(default_factory=Counter)
+    looked: Counter[str] = field(default_factory=Counter)
+    failed: list[Judged] = field(default_factory=list)
+    least_commands: int | None = None
+    least_faults: int | None = None
+
+    def add(self, judged: Judged) -> None:
+        """Count one run more."""
+        self.runs += 1
+        self.commands += judged.commands
+        self.situations += judged.situations
+        self.looked += judged.looked
+        self.failed += [judged] if judged.violations else []
+        self.least_commands = min(judged.commands, self.least_commands or judged.commands)
+        self.least_faults = min(
+            judged.faults, judged.faults if self.least_faults is None else self.least_faults
+        )
+
+
+def judge(plan: Plan) -> Judged:
+    """Play a plan and hold its history against every invariant."""
+    return judge_run(play(plan))
+
+
+def judge_run(run: Run) -> Judged:
+    """Hold the history of a run against every invariant."""
+    verdict = check(run.history)
+    found = [(violation.invariant, violation.line) for violation in verdict.violations]
+    found += [(NOTHING_UNPLANNED, surprise) for surprise in run.surprises]
+    faults = sum(
+        count
+        for name, count in run.situations.items()
+        if name.startswith(("fault: ", "crash: ", "outage: "))
+    )
+    return Judged(
+        seed=run.plan.seed,
+        violations=tuple(found),
+        situations=run.situations,
+        looked=verdict.looked,
+        commands=run.commands,
+        faults=faults,
+    )
+
+
+def judge_seed(seed: int) -> Judged:
+    """Play and judge the plan of a seed."""
+    return judge(plan_of(seed))
+
+
+def judge_seeds(seeds: Iterable[int], *, jobs: int) -> Iterator[Judged]:
+    """Play and judge seeds, in as many processes as given; the results come in their order."""
+    if jobs == 1:
+        yield from map(judge_seed, seeds)
+        return
+    # Not forked: a process of its own has no threads of ours in an unknown state.
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(jobs, mp_context=context) as pool:
+        try:
+            yield from pool.map(judge_seed, seeds, chunksize=4)
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)

@@ -1,0 +1,74 @@
+"""The situations that the suite's runs must have met: what never happens has shown nothing.
+
+Names are as the simulation counts them. A crash before and after each call of each function,
+each kind of fault, and each path that a guarantee is kept on where something went wrong.
+"""
+
+from tests.simulation.planning import CALL_SITES
+
+_CRASHES = (
+    f"crash: {function} {when} {site}"
+    for function, sites in CALL_SITES.items()
+    for site in sites
+    for when in ("before", "after")
+)
+
+_PATHS = (
+    # Deciding.
+    "conflict solved by the returned winner",
+    "two regions write one item at once",
+    "ambiguous append found to be stored",
+    "duplicate found by the refused append",
+    "duplicate while the first is under way",
+    "duplicate soon after",
+    "duplicate after hours",
+    "stale fold read on",
+    "command depends on another's token",
+    "command expects a sequence",
+    "command sent again by its client",
+    "snapshot taken",
+    "loaded from a snapshot",
+    "another writer's snapshot is ahead",
+    # Applying.
+    "gap in the stream read from the replica",
+    "gap in the stream read consistently",
+    "another projector was first",
+    "stream batch comes again from a checkpoint",
+    "stream batch failed",
+    # Answering.
+    "lost acknowledgement replaced by looking",
+    "answer proved by another region",
+    "answer published again",
+    "response item refuses a second body",
+    "response item refuses a change",
+    # Reading.
+    "token carried to another region",
+    "token read fresh",
+    "token read not caught up",
+    "token read stale, as asked",
+    "strong read folds the rest",
+    # Queues.
+    "queue batch failed antiphon-lane",
+    "queue batch failed antiphon-acks",
+    "queue batch failed antiphon-commands.fifo",
+    "message received again antiphon-lane",
+    "message received again antiphon-acks",
+    "message received again antiphon-commands.fifo",
+    "fault: message to the dead queue antiphon-lane",
+    "fault: message to the dead queue antiphon-acks",
+)
+
+_FAULTS = (
+    "fault: no connection to a region",
+    "fault: no majority",
+    "fault: entry refused by the bus",
+    "fault: message repeated antiphon-lane",
+    "fault: message repeated antiphon-acks",
+    "fault: stream record repeated",
+    "fault: stream records reordered",
+    "client finds its region down",
+    "client gets no result from a function",
+    *(f"outage: {kind}" for kind in ("cut", "slow", "kill", "throttle", "refuse_entries")),
+)
+
+EXPECTED = frozenset((*_CRASHES, *_PATHS, *_FAULTS))
