@@ -8,6 +8,7 @@ from antiphon.problems import new_command_group
 from antiphon.region import region
 from antiphon.run import run
 from antiphon.send import send
+from antiphon.simulate import simulate
 from antiphon.status import status
 from antiphon.up import up
 from antiphon.verify import verify
@@ -47,3 +48,7 @@ app.command(rich_help_panel=OPERATE, epilog="Example: antiphon status --json")(s
 app.command(rich_help_panel=OPERATE, epilog="Example: antiphon verify --settle 60")(verify)
 app.add_typer(dlq, name="dlq", rich_help_panel=OPERATE)
 app.add_typer(region, name="region", rich_help_panel=OPERATE)
+app.command(
+    rich_help_panel=OPERATE,
+    epilog="Examples: antiphon simulate --runs 1000; antiphon simulate --seed 42 --runs 1",
+)(simulate)

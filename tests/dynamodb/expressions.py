@@ -115,7 +115,7 @@ _ORDERINGS: dict[str, Callable[..., bool]] = {
 
 def updated(expression: str, item: Mapping[str, Value], names: Names) -> Item:
     """Return the item after an update; every operand is read from the item before it."""
-    after = copied(item)
+    after = dict(item)
     for assignment in update(expression):
         name = names.name(assignment.name)
         values = [names.value(operand, item) for operand in assignment.operands]

@@ -55,6 +55,7 @@ _CRASHES: tuple[tuple[CallFaultKind, str, str], ...] = tuple(
     for kind in _KINDS[:2]
 )
 _CRASHES_A_PLAN = 4
+_RARE = 2
 # How long an outage lasts; a few last until queues have given up.
 _SHORT_MS = (300.0, 3_000.0, 3_000.0, 15_000.0, 15_000.0, 60_000.0, 400_000.0)
 
@@ -68,6 +69,7 @@ def plan_of(seed: int, regions: Sequence[str] = REGIONS) -> Plan:
         ops=Workload(chances.of("workload"), regions).make(),
         call_faults=(
             *_crashes_in_turn(seed, chance),
+            *_rare_crashes(chance),
             *(_call_fault(chance, regions) for _ in range(chance.randint(4, 12))),
         ),
         outages=tuple(_outage(chance, regions) for _ in range(chance.randint(2, 5))),
@@ -84,6 +86,16 @@ def _crashes_in_turn(seed: int, chance: random.Random) -> list[CallFault]:
         nth = int(usual * chance.random() ** 2)
         crashes.append(CallFault(kind=kind, region="", function=function, site=site, nth=nth))
     return crashes
+
+
+def _rare_crashes(chance: random.Random) -> list[CallFault]:
+    """Return crashes at calls that few runs make: most of these never come to pass."""
+    return [
+        CallFault(kind=chance.choice(_KINDS[:2]), region="", function=function, site=site, nth=0)
+        for function, sites in CALL_SITES.items()
+        for site, usual in sites.items()
+        if usual <= _RARE and chance.random() < 0.45
+    ]
 
 
 def _call_fault(chance: random.Random, regions: Sequence[str]) -> CallFault:
@@ -128,9 +140,9 @@ def _skew_ms(chance: random.Random) -> float:
 
 def _climate(chance: random.Random) -> Climate:
     return Climate(
-        message_repeats=chance.choice((0.0, 0.05, 0.3)),
+        message_repeats=chance.choice((0.0, 0.05, 0.15)),
         message_delays=chance.choice((0.0, 0.05, 0.3)),
-        stream_repeats=chance.choice((0.0, 0.05, 0.2)),
+        stream_repeats=chance.choice((0.0, 0.05, 0.1)),
         stream_reorders=chance.choice((0.0, 0.2, 0.6)),
         stream_delay_ms=chance.choice((50.0, 250.0, 2_000.0)),
         replica_lag_ms=chance.choice((0.0, 20.0, 300.0)),

@@ -70,7 +70,7 @@ def _plan_lines(plan: Plan) -> Iterable[str]:
         yield f"  {outage.at_ms:10.0f} ms  {' '.join(about)} for {outage.for_ms:.0f} ms"
     for fault in plan.call_faults:
         times = f", {fault.times} times" if fault.times > 1 else ""
-        place = f"{fault.function} in {fault.region}"
+        place = f"{fault.function} in {fault.region or 'any region'}"
         yield f"      {fault.kind}: {place}, call {fault.nth} of {fault.site}{times}"
     calm = Climate()
     for one in dataclasses.fields(Climate):

@@ -24,6 +24,9 @@ _PROBLEMS = {
 }
 _NEVER_OF_A_VALID_ONE = frozenset({"malformed", "too_large", "invalid", "invalid_token"})
 
+# How long a command is tried to be appended before its client is told to send it again.
+_APPEND_MS = 8_000.0
+
 
 def check(index: Index, found: Findings) -> None:
     """Look at every call alone, then at all calls of one command together."""
@@ -182,6 +185,9 @@ def _contended(chain: Chain, call: Call) -> bool:
     """Say whether others came in between, or the change that was expected is not the last."""
     known = [c for c in chain.commits if c.appended is not None]
     if any(call.sent.step < (c.appended or 0) < call.end for c in known):
+        return True
+    # Whoever was cut off as long as an append may take has missed others, and may meet them last.
+    if call.ended is not None and call.ended.at_ms - call.sent.at_ms >= _APPEND_MS:
         return True
     before = [c for c in known if (c.appended or 0) < call.sent.step]
     changed_at = max((c.sequence for c in before if c.outcome == "accepted"), default=0)
