@@ -119,7 +119,7 @@ class InProcessDynamoDB:
             raise Unsupported("a query without a KeyConditionExpression")
         index = request.get("IndexName")
         collections = table.collections(index)
-        names = Names(request)
+        names = Names(request, trusting=self.trusting)
         partition, bounds = key_condition(
             request["KeyConditionExpression"], table=table, key=collections.key, names=names
         )

@@ -47,7 +47,7 @@ def planned(table: Table, action: str, request: Mapping[str, Any]) -> Plan:
     """
     if not table.trusting:
         only_known(action, request, KNOWN_WITHIN[action])
-    names = Names(request)
+    names = Names(request, trusting=table.trusting)
     item = table.item_of(request["Item"]) if action == "Put" else None
     key = table.key.of_item(item) if item is not None else table.key_of(request["Key"])
     old = table.items.get(key)

@@ -81,7 +81,6 @@ class _Client:
     def _try(self, site: str, act: Act) -> dict[str, Any]:
         process, world = self._process, self._process.world
         fault = world.call_faults.next(process.region, process.function, site)
-        world.met(f"call: {process.function} {site}")
         self._die_if(fault, "crash_before", site)
         self._connect()
         self._refuse_if(fault, site)

@@ -85,6 +85,9 @@ def settings_of(function: str, region: str, regions: Sequence[str]) -> Settings:
             "ANTIPHON_DEAD_COMMANDS_QUEUE": "antiphon-commands-dead.fifo",
             # A snapshot after a few commits, for a run has no thousands.
             "ANTIPHON_SNAPSHOT_EVERY": "10",
+            # Looking costs a call, and most of a run's calls would be looks.
+            "ANTIPHON_ANSWER_POLL_MS": "300",
+            "ANTIPHON_PROVE_AFTER_MS": "300",
         },
         region=region,
     )

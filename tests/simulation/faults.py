@@ -72,3 +72,7 @@ class CallFaults:
             self._calls[place] = number + 1
             found = found or self._faults.get(place, {}).get(number)
         return found
+
+    def sites(self) -> set[tuple[str, str]]:
+        """Return every function and site of which there was a call."""
+        return {(function, site) for region, function, site in self._calls if not region}

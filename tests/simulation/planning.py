@@ -4,7 +4,7 @@ import random
 from collections.abc import Sequence
 
 from tests.simulation.chances import Chances
-from tests.simulation.faults import CallFault, CallFaultKind, Outage
+from tests.simulation.faults import CallFault, CallFaultKind, Outage, OutageKind
 from tests.simulation.plan import Climate, Plan
 from tests.simulation.workload import Workload
 
@@ -31,7 +31,7 @@ CALL_SITES: dict[str, dict[str, int]] = {
     },
     "sweeper": {
         "Query responses": 24, "GetItem responses": 3, "GetItem events": 4,
-        "BatchGetItem views": 2, "UpdateItem responses": 4, "GetItem views": 1, "PutEvents": 1,
+        "BatchGetItem views": 2, "UpdateItem responses": 2, "GetItem views": 1, "PutEvents": 1,
         "SendMessage lane": 1,
     },
     "queries": {
@@ -43,8 +43,8 @@ _KINDS: tuple[CallFaultKind, ...] = (
     "crash_before", "crash_after", "lose_request", "lose_answer", "throttle",
 )  # fmt: skip
 _THROTTLED = (
-    "PutItem events", "Query events", "TransactWriteItems views", "BatchGetItem views",
-    "UpdateItem responses", "SendMessage acks", "SendMessage lane", "PutEvents",
+    "UpdateItem responses", "TransactWriteItems views", "PutItem events", "Query events",
+    "BatchGetItem views", "SendMessage acks", "SendMessage lane", "PutEvents",
 )  # fmt: skip
 _BUSY_MS = 40_000.0
 # Every crash that there can be: plans take turns in having one of each.
@@ -56,8 +56,16 @@ _CRASHES: tuple[tuple[CallFaultKind, str, str], ...] = tuple(
 )
 _CRASHES_A_PLAN = 4
 _RARE = 2
-# How long an outage lasts; a few last until queues have given up.
-_SHORT_MS = (300.0, 3_000.0, 3_000.0, 15_000.0, 15_000.0, 60_000.0, 400_000.0)
+_OUTAGES: tuple[OutageKind, ...] = (
+    "cut", "cut", "cut", "slow", "kill", "throttle", "refuse_entries",
+)  # fmt: skip
+# How long an outage lasts: a glitch, or much longer.
+_SHORT_MS = (300.0, 3_000.0, 3_000.0, 3_000.0, 15_000.0, 15_000.0, 60_000.0)
+_LONG = 0.03
+# One plan in ten has one throttled until the queues that wait for it give up their messages.
+_GIVING_UP = ("TransactWriteItems views", "UpdateItem responses")
+_EVERY = 10
+_GIVEN_UP_MS = 2_400_000.0
 
 
 def plan_of(seed: int, regions: Sequence[str] = REGIONS) -> Plan:
@@ -72,7 +80,10 @@ def plan_of(seed: int, regions: Sequence[str] = REGIONS) -> Plan:
             *_rare_crashes(chance),
             *(_call_fault(chance, regions) for _ in range(chance.randint(4, 12))),
         ),
-        outages=tuple(_outage(chance, regions) for _ in range(chance.randint(2, 5))),
+        outages=(
+            *_endless(seed, chance, regions),
+            *(_outage(chance, regions) for _ in range(chance.randint(2, 4))),
+        ),
         skews_ms={region: _skew_ms(chance) for region in regions},
         climate=_climate(chances.of("climate")),
     )
@@ -94,7 +105,7 @@ def _rare_crashes(chance: random.Random) -> list[CallFault]:
         CallFault(kind=chance.choice(_KINDS[:2]), region="", function=function, site=site, nth=0)
         for function, sites in CALL_SITES.items()
         for site, usual in sites.items()
-        if usual <= _RARE and chance.random() < 0.45
+        if usual <= _RARE and chance.random() < 0.7
     ]
 
 
@@ -114,12 +125,22 @@ def _call_fault(chance: random.Random, regions: Sequence[str]) -> CallFault:
     )
 
 
+def _endless(seed: int, chance: random.Random, regions: Sequence[str]) -> list[Outage]:
+    turn, place = divmod(seed, _EVERY)
+    if place:
+        return []
+    at_ms, region = chance.uniform(200, _BUSY_MS / 2), chance.choice(regions)
+    site = _GIVING_UP[turn % len(_GIVING_UP)]
+    return [Outage(kind="throttle", at_ms=at_ms, for_ms=_GIVEN_UP_MS, a=region, site=site)]
+
+
 def _outage(chance: random.Random, regions: Sequence[str]) -> Outage:
-    kind = chance.choice(("cut", "cut", "cut", "slow", "kill", "throttle", "refuse_entries"))
+    kind: OutageKind = chance.choice(_OUTAGES)
     a, b = chance.sample(list(regions), 2)
     at_ms = chance.uniform(200, _BUSY_MS)
-    long = chance.random() < 0.03
-    for_ms = 3_000_000.0 if long else chance.choice(_SHORT_MS) * chance.uniform(0.5, 1)
+    for_ms = chance.choice(_SHORT_MS) * chance.uniform(0.5, 1)
+    if chance.random() < _LONG:
+        for_ms *= 40
     match kind:
         case "cut":
             b = chance.choice((b, b, ""))

@@ -15,10 +15,12 @@ from tests.simulation.deployment import QUEUES, SECRET, settings_of
 from tests.simulation.functions import SANDBOXES, TIMEOUTS_S, Sandbox
 from tests.simulation.history import Final, History, KeptMessage, Terms
 from tests.simulation.plan import Plan
-from tests.simulation.planning import REGIONS
+from tests.simulation.planning import CALL_SITES, REGIONS
 from tests.simulation.regional_tables import LAG_MS
 from tests.simulation.world import World
 
+# A call at a site that no plan has crashes for: add it to `planning.CALL_SITES`.
+UNPLANNED = "call that no plan knows: "
 _MINUTE_MS = 60_000.0
 # An overdue answer is looked for at least once an hour: a few of them is ample.
 _MOST_QUIET_MS = 12 * 3_600_000.0
@@ -54,6 +56,9 @@ def play(plan: Plan) -> Run:
         world = World(plan, sandboxes())
         try:
             _play(world)
+            for function, site in world.call_faults.sites():
+                if site not in CALL_SITES[function]:
+                    world.met(f"{UNPLANNED}{function} {site}")
             return Run(
                 plan=plan,
                 history=world.observer.recorder.finish(_terms(plan), _final(world)),

@@ -8,6 +8,7 @@ import pytest
 from tests.simulation.campaign import Tally, judge_seeds
 from tests.simulation.checker.findings import INVARIANTS
 from tests.simulation.report import never_met, summary
+from tests.simulation.run import UNPLANNED
 
 RUNS = 120
 
@@ -30,6 +31,10 @@ def test_every_run_is_clean(tally: Tally):
 
 def test_every_situation_came_up(tally: Tally):
     assert never_met(tally.situations) == []
+
+
+def test_every_call_site_has_its_crashes(tally: Tally):
+    assert [name for name in tally.situations if name.startswith(UNPLANNED)] == []
 
 
 def test_every_invariant_had_something_to_look_at(tally: Tally):

@@ -87,7 +87,7 @@ class Workload:
         headers = {"X-Correlation-Id": f"corr-{number}"}
         if self._chance.random() < 0.3:
             headers["Idempotency-Key"] = f"key-{number}"
-        if self._chance.random() < 0.25:
+        if self._chance.random() < 0.35:
             headers["Prefer"] = f"wait={self._chance.choice((1, 5, 20))}"
         body = {**body, "command_id": f"c-{number}", "producer": self._chance.choice(PRODUCERS)}
         if self._chance.random() < 0.3:
