@@ -8,6 +8,7 @@ from infra.local.shard import StreamMapping
 
 ACCOUNT = "000000000000"
 SECRET = "a secret of the simulation"
+GLOBAL_TABLES = ("events", "control")
 REGIONAL_TABLES = ("views", "responses", "snapshots", "letters")
 # Shards of a replica's stream; an item's records are all in one of them.
 SHARDS = 2

@@ -7,10 +7,19 @@ answers and changes of tables.
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
+import orjson
 from botocore.exceptions import ClientError
 
 from tests.dynamodb.in_process import Change
-from tests.simulation.history import Appended, Applied, BodyStored, Published, Record, Recorder
+from tests.simulation.history import (
+    Appended,
+    Applied,
+    BodyStored,
+    Published,
+    Record,
+    Recorder,
+    StateChanged,
+)
 from tests.simulation.virtual_time import VirtualTime
 
 if TYPE_CHECKING:
@@ -26,6 +35,7 @@ class Observer:
         self.recorder = Recorder(lambda: round(time.now_ms, 3))
         self.situations: Counter[str] = Counter()
         self._published: set[str] = set()
+        self._standings: dict[str, tuple[str, str | None]] = {}
 
     def met(self, situation: str) -> None:
         """Count one more time that a situation came up."""
@@ -41,6 +51,16 @@ class Observer:
             return
         image = change.new if change.new is not None else change.old
         self.record(Appended, region=region, item=image, change=change.kind)
+
+    def _moved(self, change: Change) -> None:
+        """Take a change of the regions' states."""
+        told = orjson.loads((change.new or {})["d"]["S"])["standings"]
+        for region, standing in told.items():
+            now = (standing["state"], standing["adopter"])
+            if self._standings.get(region, ("active", None)) != now:
+                self._standings[region] = now
+                self.met(f"region {now[0]}")
+                self.record(StateChanged, region=region, state=now[0], adopter=now[1])
 
     def changed(self, region: str, change: Change) -> None:
         """Take a change of one of a region's own tables."""

@@ -19,7 +19,13 @@ from tests.dynamodb.in_process import Change
 from tests.simulation.bus import Bus
 from tests.simulation.chances import Chances
 from tests.simulation.clients import Clients
-from tests.simulation.deployment import QUEUES, REGIONAL_TABLES, SHARDS, stream_mapping
+from tests.simulation.deployment import (
+    GLOBAL_TABLES,
+    QUEUES,
+    REGIONAL_TABLES,
+    SHARDS,
+    stream_mapping,
+)
 from tests.simulation.engine import Engine
 from tests.simulation.faults import CallFaults
 from tests.simulation.functions import Functions, Sandbox
@@ -31,13 +37,12 @@ from tests.simulation.plan import Op, Plan
 from tests.simulation.queues import Message, Queue, QueueWeather
 from tests.simulation.regional_tables import RegionalTables
 from tests.simulation.streams import Stream, StreamWeather
-from tests.simulation.strong_table import StrongTable
+from tests.simulation.strong_tables import StrongTables
 from tests.simulation.virtual_time import VirtualTime
 
 # 2027-01-15, a Friday: true time at the start of every run.
 EPOCH_MS = 1_800_000_000_000.0
 _EVENTS = "antiphon-events"
-_GLOBAL_TABLES = ("events", "control")
 
 
 class World:
@@ -73,12 +78,12 @@ class World:
         self.clients = Clients(self, self._chances.of("clients"))
 
     def _make_tables(self) -> None:
-        self.journal = Engine(_GLOBAL_TABLES)
-        self.strong = StrongTable(
+        self.journal = Engine(GLOBAL_TABLES)
+        self.strong = StrongTables(
             self.time,
             self.network,
             journal=self.journal,
-            replicas={region: Engine(_GLOBAL_TABLES) for region in self.regions},
+            replicas={region: Engine(GLOBAL_TABLES) for region in self.regions},
             appended=self.observer.appended,
             shown=self._shown,
             lag_ms=self._replica_lag_ms,
@@ -162,7 +167,7 @@ class World:
         self, region: str, operation: str, table: str, request: dict[str, Any]
     ) -> dict[str, Any]:
         """Serve a call to DynamoDB in a region."""
-        if table.removeprefix("antiphon-") in _GLOBAL_TABLES:
+        if table.removeprefix("antiphon-") in GLOBAL_TABLES:
             return self.strong.call(operation, request, region=region)
         return self.tables[region].call(operation, request)
 
@@ -201,6 +206,8 @@ class World:
     # What happens by itself.
 
     def _shown(self, region: str, change: Change) -> None:
+        if change.table != _EVENTS:
+            return
         if change.table != _EVENTS:
             return
         aggregate_id = change.key["a"]["S"]

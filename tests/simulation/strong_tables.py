@@ -24,7 +24,7 @@ _REFUSE_AFTER_MS = 1_000.0
 Shown = Callable[[str, Change], None]
 
 
-class StrongTable:
+class StrongTables:
     """The journal and the replicas. `shown` is told of every record that reaches a replica."""
 
     def __init__(
