@@ -18,7 +18,8 @@ from eventstore.log import DynamoDBLog
 from eventstore.tokens import TokenIndex
 from handlers import command_queue
 from projections import gaps, responder
-from projections.projector import Projector, _Applied
+from projections.applying import Applied
+from projections.projector import Projector
 from projections.reading import Reader
 from projections.responder import Responder
 from projections.responses import Response, ResponseStore
@@ -158,7 +159,7 @@ def _early_acknowledgement() -> Iterable[Any]:
     def applied(self: Projector, deliveries: Any) -> Any:
         taken = list(deliveries)
         commits = [commit for delivery in taken for commit in delivery.commits]
-        self._acknowledge([_Applied(commits, ())], set())
+        self._acknowledge([Applied("", commits, ())], set())
         return apply(self, taken)
 
     return [patch.object(Projector, "apply", applied)]
@@ -215,9 +216,10 @@ def _without_condition(request: Mapping[str, Any]) -> dict[str, Any]:
 def _first_acknowledgement() -> Iterable[Any]:
     build = Responder._build
 
-    def built(self: Responder, response: Response) -> str:
-        now = dict.fromkeys(self.required, self.now_ms())
-        return build(self, replace(response, applied_at_ms=now | dict(response.applied_at_ms)))
+    def built(self: Responder, response: Response, topology: Any) -> str:
+        now = dict.fromkeys(topology.required(self.region), self.now_ms())
+        filled = replace(response, applied_at_ms=now | dict(response.applied_at_ms))
+        return build(self, filled, topology)
 
     def lacks(self: Response, required: frozenset[str]) -> frozenset[str]:
         return frozenset() if self.applied_at_ms else required
@@ -229,7 +231,7 @@ def _first_acknowledgement() -> Iterable[Any]:
 def _eventual_state() -> Iterable[Any]:
     build = Responder._build
 
-    def built(self: Responder, response: Response) -> str:
+    def built(self: Responder, response: Response, topology: Any) -> str:
         commit = self._commit(response.commit_id)
         views = self.views
 
@@ -238,15 +240,15 @@ def _eventual_state() -> Iterable[Any]:
                 view = views.read(projection, aggregate_id, consistent=False)
                 return replace(view, applied=max(view.applied, commit.last_position))
 
-        return build(replace(self, views=Eventual()), response)  # type: ignore[arg-type]
+        return build(replace(self, views=Eventual()), response, topology)  # type: ignore[arg-type]
 
     return [patch.object(Responder, "_build", built)]
 
 
 @_defect("build the body again at every publishing", "one-answer-one-body")
 def _many_bodies() -> Iterable[Any]:
-    def answers_to(self: Responder, response: Response) -> list[Any]:
-        body = self._build(response)
+    def answers_to(self: Responder, response: Response, topology: Any) -> list[Any]:
+        body = self._build(response, topology)
         self.responses.store_body(response.commit_id, body, at_ms=self.now_ms())
         outcome = responder.orjson.loads(body)["outcome"]
         kind = responder.DETAIL_TYPES[outcome]
@@ -297,7 +299,7 @@ def _expiring() -> Iterable[Any]:
 @_defect("read with a token without waiting for it", "token-read-not-older")
 def _impatient_token() -> Iterable[Any]:
     def at_least(self: Reader, projection: Any, aggregate_id: str, **_: Any) -> Any:
-        view = self.views.read(projection, aggregate_id, consistent=True)
+        _, view = self.views.read_live(projection, aggregate_id, consistent=True)
         return self._reading(aggregate_id, view)
 
     return [patch.object(Reader, "at_least", at_least)]
@@ -306,7 +308,7 @@ def _impatient_token() -> Iterable[Any]:
 @_defect("read strongly from the region's own view", "strong-read-linearizable")
 def _weak_strong_read() -> Iterable[Any]:
     def strong(self: Reader, projection: Any, aggregate_id: str) -> Any:
-        view = self.views.read(projection, aggregate_id, consistent=True)
+        _, view = self.views.read_live(projection, aggregate_id, consistent=True)
         return self._reading(aggregate_id, view)
 
     return [patch.object(Reader, "strong", strong)]

@@ -8,9 +8,15 @@ from tests.simulation.defects import DEFECTS, Defect
 MOST_SEEDS = 200
 # Where the search begins, so that it is short; a defect that moved is found further on.
 BEGIN = {
-    "expect a sequence of a fold that may be stale": 5,
-    "skip the check of what was read for a gap": 34,
-    "build Event B from an eventual read": 3,
+    "answer a duplicate from one's own decision": 1,
+    "look for a duplicate once, not again after reading on": 2,
+    "expect a sequence of a fold that may be stale": 4,
+    "delete queued commands that were not decided": 5,
+    "skip the check of what was read for a gap": 1,
+    "build Event B from an eventual read": 1,
+    "mark an answer published that was refused": 8,
+    "never look for overdue answers": 10,
+    "read with a token without waiting for it": 10,
 }
 
 
