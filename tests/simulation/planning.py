@@ -109,7 +109,7 @@ def _rare_crashes(chance: random.Random) -> list[CallFault]:
         CallFault(kind=chance.choice(_KINDS[:2]), region="", function=function, site=site, nth=0)
         for function, sites in CALL_SITES.items()
         for site, usual in sites.items()
-        if usual <= _RARE and chance.random() < 0.7
+        if usual <= _RARE and chance.random() < 0.35
     ]
 
 
