@@ -6,7 +6,6 @@ itself may know of it. An order is carried out as a whole before it is answered.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from http import HTTPStatus
 from typing import Any
 
@@ -32,9 +31,9 @@ from infra.local.actions import (
     read_action,
     reasons,
 )
+from infra.local.global_tables import GlobalTables
 from infra.local.network import Network
 from infra.local.region_control import RegionControl, RegionFailed
-from infra.local.replicas import ReplicatedTable
 
 PATH = "/_antiphon/wan"
 
@@ -42,9 +41,7 @@ PATH = "/_antiphon/wan"
 class Control:
     """Serves the controls."""
 
-    def __init__(
-        self, network: Network, tables: Sequence[ReplicatedTable], *, regions: RegionControl
-    ) -> None:
+    def __init__(self, network: Network, tables: GlobalTables, *, regions: RegionControl) -> None:
         self._network = network
         self._tables = tables
         self._regions = regions
@@ -143,7 +140,7 @@ class Control:
     def _lags(self) -> dict[tuple[str, str], tuple[float | None, int]]:
         """By (origin, region): the longest last lag of the global tables, and what waits in all."""
         lags: dict[tuple[str, str], tuple[float | None, int]] = {}
-        for table in self._tables:
+        for table in self._tables.tables:
             for pair, lag in table.lags().items():
                 last_ms, pending = lags.get(pair, (None, 0))
                 known = [ms for ms in (last_ms, lag.last_ms) if ms is not None]

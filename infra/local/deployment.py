@@ -46,7 +46,7 @@ class Deployment:
         )
 
     def deploy_global(self, regions: Sequence[str]) -> None:
-        """Make the global tables' stack; every engine gets one, as its own region's replica."""
+        """Make the global tables' stack, which owns the replicas of all regions."""
         others = [region for region in regions if region != self._region]
         second, third = [*others, "", ""][:2]
         self._create_stack(
@@ -165,15 +165,6 @@ def function_names() -> tuple[str, ...]:
         resource["Properties"]["FunctionName"]
         for resource in _resources("region.yaml")
         if resource["Type"] == "AWS::Serverless::Function"
-    )
-
-
-def global_tables() -> tuple[str, ...]:
-    """The tables that global.yaml declares: those whose semantics the WAN provides."""
-    return tuple(
-        resource["Properties"]["TableName"]
-        for resource in _resources("global.yaml")
-        if resource["Type"] == "AWS::DynamoDB::GlobalTable"
     )
 
 

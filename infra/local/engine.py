@@ -18,6 +18,7 @@ from aiohttp import web
 from multidict import CIMultiDict
 
 from infra.local.children import Handed, begin
+from infra.local.engine_stacks import make_global_tables
 
 Message = MutableMapping[str, Any]
 Application = Callable[
@@ -110,6 +111,8 @@ async def serve(handed: Handed) -> None:
     # Imported here, since MiniStack reads its environment on import.
     application_module = importlib.import_module("ministack.app")
     _wake_mappings_at_once()
+    if (wan_url := handed.settings.get("wan_url")) is not None:
+        make_global_tables(str(wan_url))
 
     bridge = Bridge(application_module.app)
     await bridge.start_up()

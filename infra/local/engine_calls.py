@@ -24,10 +24,6 @@ _OF_THE_CONNECTION = frozenset(
 )
 
 
-class EngineError(Exception):
-    """An engine answered a call of the WAN's own with an error."""
-
-
 @dataclass(frozen=True, kw_only=True)
 class Answer:
     """An engine's answer."""
@@ -44,8 +40,17 @@ class Answer:
     def json(self) -> Any:
         """The parsed body. Raises: EngineError if the call failed."""
         if not self.ok:
-            raise EngineError(f"{self.status}: {self.body.decode(errors='replace')}")
+            raise EngineError(f"{self.status}: {self.body.decode(errors='replace')}", answer=self)
         return orjson.loads(self.body) if self.body else {}
+
+
+class EngineError(Exception):
+    """An engine answered a call of the WAN's own with an error."""
+
+    def __init__(self, message: str, *, answer: Answer | None = None) -> None:
+        """Args: answer: what the engine said, if it was that."""
+        super().__init__(message)
+        self.answer = answer
 
 
 def authorization(*, region: str, service: str) -> str:

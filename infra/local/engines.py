@@ -1,7 +1,7 @@
 """The AWS engines of a local run: one for each region, and one for the journal.
 
-The journal engine holds the global tables in one place, which is what makes
-them strongly consistent; the WAN alone talks to it. An engine that stops loses
+The journal engine holds the strongly consistent global tables in one place,
+which is what makes them so; the WAN alone talks to it. An engine that stops loses
 everything it had: it holds nothing that a run should outlive.
 """
 
@@ -45,17 +45,19 @@ def start_engine(
     lifeline: Lifeline,
     run_directory: Path,
     log_directory: Path,
+    wan_url: str | None = None,
 ) -> Engine:
     """Start an engine on `listener`.
 
     Args:
         functions: where invocations of a function are sent, by function name.
+        wan_url: who makes the replicas of global tables; None if nobody does.
     """
     port, url = port_of(listener), address_of(listener)
     child = Child(
         name=f"engine-{name}",
         module="infra.local.engine",
-        settings={},
+        settings={"wan_url": wan_url},
         listeners=[listener],
         environment={
             "BIND_HOST": LOOPBACK,

@@ -88,6 +88,8 @@ class Started:
     engines: list[Engine]
     journal: Engine
     hosts: list[Host]
+    # Who makes the global tables, with the URL to ask whether it is there.
+    wan: tuple[Child, str]
     # What has to answer before the run is ready, with the URL to ask.
     readiness: list[tuple[Child, str]]
 
@@ -106,7 +108,6 @@ class Launch:
     run_directory: Path
     log_directory: Path
     functions: Sequence[str]
-    global_tables: Sequence[str]
     children: list[Child]
     supervisor: str
 
@@ -126,9 +127,13 @@ class Launch:
             self._host(engine, endpoint=caller, listener=listener.dup(), life=1)
             for engine, caller, listener in zip(engines, callers, self.ports.hosts, strict=True)
         ]
-        readiness = [(wan, f"{wan_url}/_antiphon/wan")]
-        readiness += [(host.child, host.ready_url) for host in hosts]
-        return Started(engines=engines, journal=journal, hosts=hosts, readiness=readiness)
+        return Started(
+            engines=engines,
+            journal=journal,
+            hosts=hosts,
+            wan=(wan, f"{wan_url}/_antiphon/wan"),
+            readiness=[(host.child, host.ready_url) for host in hosts],
+        )
 
     def _engine(
         self, name: str, region: str, listener: socket.socket, *, forward_to: str | None
@@ -142,6 +147,7 @@ class Launch:
             lifeline=self.lifeline,
             run_directory=self.run_directory,
             log_directory=self.log_directory,
+            wan_url=address_of(self.ports.aws),
         )
         self.children.append(engine.child)
         return engine
@@ -155,7 +161,6 @@ class Launch:
                 "round_trips": self.config.wan,
                 "engines": {engine.region: engine.url for engine in engines},
                 "journal": {"url": journal.url, "region": journal.region},
-                "global_tables": self.global_tables,
                 "hosts": {
                     region: address_of(listener)
                     for region, listener in zip(self.config.regions, self.ports.hosts, strict=True)

@@ -18,7 +18,7 @@ from typing import Self
 
 from infra.local.children import Child, EngineFailed
 from infra.local.configuration import LocalConfig
-from infra.local.deployment import Deployment, function_names, global_tables, package
+from infra.local.deployment import Deployment, function_names, package
 from infra.local.engines import wait_until_ready
 from infra.local.launch import Launch, Ports, Started
 from infra.local.lifeline import Lifeline
@@ -104,28 +104,23 @@ class LocalRegions:
                 run_directory=self._run_directory,
                 log_directory=logs.resolve(),
                 functions=function_names(),
-                global_tables=global_tables(),
                 children=self._children,
                 supervisor=self._supervisor.begin(),
             ).start()
 
     def _deploy(self, started: Started) -> None:
-        """Deploy to all engines at once; the journal gets the global tables alone."""
+        """Deploy as to AWS: the global stack once, in the first region, then all others at once."""
         regions = self._config.regions
         secret, code = secrets.token_hex(32), package()
-        deployments = {engine: Deployment(engine) for engine in started.engines}
-
-        def to_journal() -> None:
-            Deployment(started.journal).deploy_global(regions)
-
-        def to_region(deployment: Deployment) -> None:
-            deployment.deploy_global(regions)
-            deployment.deploy_region(regions, secret=secret, code=code)
-
         for engine in (started.journal, *started.engines):
             wait_until_ready(engine.child, f"{engine.url}/_ministack/health")
+        wait_until_ready(*started.wan)
+        deployments = [Deployment(engine) for engine in started.engines]
+        deployments[0].deploy_global(regions)
         with ThreadPoolExecutor() as pool:
-            running = [pool.submit(to_journal)]
-            running += [pool.submit(to_region, deployment) for deployment in deployments.values()]
+            running = [
+                pool.submit(deployment.deploy_region, regions, secret=secret, code=code)
+                for deployment in deployments
+            ]
             for one in running:
                 one.result()

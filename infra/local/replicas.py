@@ -12,15 +12,15 @@ import asyncio
 import logging
 import math
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import orjson
 from aiohttp import ClientError
 
 from infra.local.engine_calls import EngineCalls, EngineError
-from infra.local.replication import Deliveries, Links
+from infra.local.replication import StrongReplication
+from infra.local.table_calls import Key, key_of
 
 # How soon a write is seen whose doorbell did not ring, for example because its
 # caller had gone; and how soon anything that failed is tried again.
@@ -34,7 +34,6 @@ _REMEMBERED_WRITERS = 10_000
 
 _logger = logging.getLogger("wan.replicas")
 
-Key = bytes
 FAILURES = (ClientError, TimeoutError, EngineError)
 
 
@@ -85,35 +84,43 @@ class Writers:
         return region
 
 
-def key_of(attributes: Mapping[str, Any], names: Iterable[str]) -> Key:
-    """One byte string for a primary key, from an item or from a key."""
-    return orjson.dumps([attributes.get(name) for name in names])
-
-
 class ReplicatedTable:
     """One global table: its journal, its replicas and what is under way between them."""
 
     def __init__(
         self,
         name: str,
+        rules: StrongReplication,
         *,
         journal: Journal,
         engines: Mapping[str, str],
-        links: Links,
+        key_names: tuple[str, ...],
+        stream_arn: str,
+        witness: str | None,
         calls: EngineCalls,
         now_ms: Callable[[], float],
     ) -> None:
+        """Take a table whose journal and replicas are there.
+
+        Args:
+            engines: those of the regions that have a replica.
+            stream_arn: the stream of the journal's table.
+            witness: the region that has a witness, if there is one.
+        """
         self.name = name
+        self.rules = rules
+        self.witness = witness
+        self.stream_arn = stream_arn
         self.writers = Writers()
-        self.key_names: tuple[str, ...] = ()
+        self.key_names = key_names
         self._journal = journal
         self._engines = engines
         self._calls = calls
         self._now_ms = now_ms
-        self._deliveries = Deliveries(links)
+        # By replica, the sequence number of the last record that its stream shows.
+        self._shown: dict[str, str] = {}
         self._images: dict[int, tuple[dict[str, Any], int]] = {}
         self._last_ms: dict[tuple[str, str], float] = {}
-        self._origins: dict[int, str] = {}
         self._read = 0
         self._doorbell = asyncio.Event()
         self._changed = {region: asyncio.Event() for region in engines}
@@ -125,13 +132,24 @@ class ReplicatedTable:
             for region in self._engines:
                 tasks.create_task(self._deliver(region))
 
+    @property
+    def replicas(self) -> tuple[str, ...]:
+        """The regions that can be read and written."""
+        return tuple(self._engines)
+
+    def shown(self, region: str) -> str | None:
+        """The sequence number up to which a replica's stream shows the journal's, if at all."""
+        for position in self.rules.arrive(region, now_ms=self._now_ms()):
+            self._shown[region] = self._images[position][0]["SequenceNumber"]
+        return self._shown.get(region)
+
     def ring(self) -> None:
         """Say that the journal has a new record."""
         self._doorbell.set()
 
     def links_changed(self) -> None:
         """Look again at what is held back."""
-        self._deliveries.links_changed(now_ms=self._now_ms())
+        self.rules.links_changed(now_ms=self._now_ms())
         self._wake()
 
     def lags(self) -> dict[tuple[str, str], Lag]:
@@ -143,8 +161,8 @@ class ReplicatedTable:
             if origin != region
         }
         for region in self._engines:
-            for origin, count in self._deliveries.pending(region).items():
-                if origin != region:
+            for origin, count in self.rules.pending(region).items():
+                if origin != region and origin in self._engines:
                     lags[origin, region].pending = count
         return lags
 
@@ -164,9 +182,7 @@ class ReplicatedTable:
                     {"ShardIterator": iterator, "Limit": _PAGE_RECORDS},
                 )
             except FAILURES as error:
-                # Every run begins without the table, which is no reason for a warning.
-                level = logging.WARNING if self.key_names else logging.DEBUG
-                _logger.log(level, "the journal of %s cannot be read yet: %s", self.name, error)
+                _logger.warning("the journal of %s cannot be read yet: %s", self.name, error)
                 iterator = None
                 await asyncio.sleep(_RETRY_S)
                 continue
@@ -177,15 +193,10 @@ class ReplicatedTable:
             if page["Records"]:
                 self._wake()
             else:
-                await _wait_for(self._doorbell, _POLL_S)
+                await wait_for(self._doorbell, _POLL_S)
 
     async def _open_stream(self, *, after: str | None) -> str:
-        described = await self._call_journal(
-            "DynamoDB_20120810.DescribeTable", {"TableName": self.name}
-        )
-        table = described["Table"]
-        self.key_names = tuple(key["AttributeName"] for key in table["KeySchema"])
-        stream = table["LatestStreamArn"]
+        stream = self.stream_arn
         shards = await self._call_journal(
             "DynamoDBStreams_20120810.DescribeStream", {"StreamArn": stream}
         )
@@ -209,17 +220,19 @@ class ReplicatedTable:
         key = key_of(change["Keys"], self.key_names)
         origin = self.writers.take(key) or self._journal.region
         self._images[self._read] = (change, len(self._engines))
-        self._origins[self._read] = origin
-        self._deliveries.append(self._read, origin=origin, now_ms=self._now_ms())
+        self.rules.committed(self._read, origin=origin, now_ms=self._now_ms())
 
     async def _deliver(self, region: str) -> None:
         changed = self._changed[region]
         while True:
-            wait_ms = self._deliveries.next_ms(region) - self._now_ms()
+            self.shown(region)
+            wait_ms = self.rules.next_ms(region) - self._now_ms()
             if wait_ms > 0:
-                await _wait_for(changed, None if math.isinf(wait_ms) else wait_ms / 1000)
+                await wait_for(changed, None if math.isinf(wait_ms) else wait_ms / 1000)
                 continue
             batch = self._next_batch(region)
+            if not batch:
+                continue
             try:
                 await self._write(region, [self._images[position][0] for position in batch])
             except FAILURES as error:
@@ -233,7 +246,7 @@ class ReplicatedTable:
         """The first records that are due, as many as one batch takes; no key twice."""
         batch: list[int] = []
         keys: set[Key] = set()
-        due = self._deliveries.due(region, now_ms=self._now_ms(), limit=_BATCH_ITEMS)
+        due = self.rules.readable(region, now_ms=self._now_ms(), limit=_BATCH_ITEMS)
         for position in due:
             key = key_of(self._images[position][0]["Keys"], self.key_names)
             if key in keys:
@@ -259,11 +272,11 @@ class ReplicatedTable:
             raise EngineError("not everything was taken")
 
     def _delivered(self, region: str, position: int) -> None:
-        took_ms = self._deliveries.delivered(region, position, now_ms=self._now_ms())
-        self._last_ms[self._origins[position], region] = round(took_ms, 1)
+        origin, took_ms = self.rules.applied(region, position)
+        self._last_ms[origin, region] = round(took_ms, 1)
         change, left = self._images[position]
         if left == 1:
-            del self._images[position], self._origins[position]
+            del self._images[position]
         else:
             self._images[position] = (change, left - 1)
 
@@ -273,7 +286,7 @@ class ReplicatedTable:
         )
 
 
-async def _wait_for(event: asyncio.Event, timeout_s: float | None) -> None:
+async def wait_for(event: asyncio.Event, timeout_s: float | None) -> None:
     """Wait until an event is set, or for some time; then clear it."""
     try:
         async with asyncio.timeout(timeout_s):

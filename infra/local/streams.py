@@ -11,8 +11,9 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from collections.abc import Awaitable
 from http import HTTPStatus
-from typing import Any
+from typing import Any, Protocol
 
 import orjson
 from aiohttp import ClientError
@@ -33,13 +34,24 @@ _PAGE_RECORDS = 1000
 _logger = logging.getLogger("wan.streams")
 
 
+class ReadStream(Protocol):
+    """Calls an operation on a region's stream."""
+
+    def __call__(self, target: str, request: dict[str, Any], *, region: str) -> Awaitable[Any]:
+        """Give the parsed answer. Raises: EngineError, aiohttp.ClientError, TimeoutError."""
+
+
 class StreamDispatcher:
     """One region's stream mappings."""
 
-    def __init__(self, *, region: str, engine_url: str, calls: EngineCalls) -> None:
+    def __init__(
+        self, *, region: str, engine_url: str, calls: EngineCalls, read: ReadStream
+    ) -> None:
+        """Args: read: calls an operation on a stream, whoever serves that stream."""
         self._region = region
         self._engine_url = engine_url
         self._calls = calls
+        self._read = read
         self._running: dict[str, asyncio.Task[None]] = {}
 
     async def run(self) -> None:
@@ -48,7 +60,13 @@ class StreamDispatcher:
             while True:
                 for mapping in await self._mappings():
                     if mapping.uuid not in self._running:
-                        reader = _ShardReader(self._region, self._engine_url, mapping, self._calls)
+                        reader = _ShardReader(
+                            self._region,
+                            self._engine_url,
+                            mapping,
+                            calls=self._calls,
+                            read=self._read,
+                        )
                         self._running[mapping.uuid] = tasks.create_task(reader.run())
                 await asyncio.sleep(_REDISCOVER_S if self._running else _DISCOVER_S)
 
@@ -77,12 +95,19 @@ class _ShardReader:
     """Reads the one shard that an engine's stream has, and runs it through the function."""
 
     def __init__(
-        self, region: str, engine_url: str, mapping: StreamMapping, calls: EngineCalls
+        self,
+        region: str,
+        engine_url: str,
+        mapping: StreamMapping,
+        *,
+        calls: EngineCalls,
+        read: ReadStream,
     ) -> None:
         self._region = region
         self._engine_url = engine_url
         self._mapping = mapping
         self._calls = calls
+        self._read_stream = read
         self._shard = Shard(mapping)
         self._shard_id = ""
         self._iterator: str | None = None
@@ -107,9 +132,10 @@ class _ShardReader:
     async def _read(self) -> None:
         if self._iterator is None:
             self._iterator = await self._open()
-        page = await self._call_dynamodb(
+        page = await self._read_stream(
             "DynamoDBStreams_20120810.GetRecords",
             {"ShardIterator": self._iterator, "Limit": _PAGE_RECORDS},
+            region=self._region,
         )
         self._iterator = page.get("NextShardIterator")
         records = page["Records"]
@@ -121,8 +147,8 @@ class _ShardReader:
 
     async def _open(self) -> str:
         arn = self._mapping.stream_arn
-        described = await self._call_dynamodb(
-            "DynamoDBStreams_20120810.DescribeStream", {"StreamArn": arn}
+        described = await self._read_stream(
+            "DynamoDBStreams_20120810.DescribeStream", {"StreamArn": arn}, region=self._region
         )
         self._shard_id = described["StreamDescription"]["Shards"][0]["ShardId"]
         position = (
@@ -133,9 +159,10 @@ class _ShardReader:
                 "SequenceNumber": self._last_sequence,
             }
         )
-        opened = await self._call_dynamodb(
+        opened = await self._read_stream(
             "DynamoDBStreams_20120810.GetShardIterator",
             {"StreamArn": arn, "ShardId": self._shard_id, **position},
+            region=self._region,
         )
         return str(opened["ShardIterator"])
 
@@ -199,8 +226,3 @@ class _ShardReader:
     async def _pause(self) -> None:
         await asyncio.sleep(self._pause_s)
         self._pause_s = min(2 * self._pause_s, _LONGEST_PAUSE_S)
-
-    async def _call_dynamodb(self, target: str, request: dict[str, Any]) -> Any:
-        return await self._calls.json_api(
-            self._engine_url, target, region=self._region, request=request
-        )

@@ -11,147 +11,93 @@ be in the journal all the same: as on AWS, its outcome is unknown.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Awaitable, Callable, Mapping
 from http import HTTPStatus
-from typing import Any
-
-import orjson
-from multidict import CIMultiDict
 
 from infra.local.engine_calls import Answer, EngineCalls, authorization
 from infra.local.network import Dropped, Network
-from infra.local.replicas import Journal, Key, ReplicatedTable, key_of
-from infra.local.table_calls import (
-    BATCHES,
-    STATEMENTS,
-    TARGET_PREFIX,
-    TRANSACTIONS,
-    TableCall,
-    read_call,
-)
+from infra.local.replicas import Journal, ReplicatedTable
+from infra.local.table_answers import internal_error, invalid, refused
+from infra.local.table_calls import TARGET_PREFIX, TRANSACTIONS, Key, TableCall, key_of
 
 # How long a call waits for its region to reach another before it is refused.
 REFUSE_AFTER_S = 1.0
 
-_Keys = Sequence[tuple[ReplicatedTable, Key]]
+_Keys = Mapping[ReplicatedTable, list[Key]]
 
 
 class StrongTables:
-    """Serves the calls on a deployment's global tables."""
+    """Serves the calls on strongly consistent tables; `tables` may gain and lose some."""
 
     def __init__(
         self,
-        tables: Collection[ReplicatedTable],
+        tables: Mapping[str, ReplicatedTable],
         *,
         journal: Journal,
         engines: Mapping[str, str],
         network: Network,
         calls: EngineCalls,
     ) -> None:
-        self._tables = {table.name: table for table in tables}
-        self._needles = [table.name.encode() for table in tables]
+        self._tables = tables
         self._journal = journal
         self._engines = engines
         self._network = network
         self._calls = calls
-        # The regions that are writing an item: in the journal, not acknowledged yet.
-        self._being_written: dict[tuple[str, Key], list[str]] = {}
-
-    def recognise(
-        self, *, target: str, body: bytes, region: str, caller: str | None
-    ) -> TableCall | None:
-        """The call, if it is one on a global table; anything else is left to the engines."""
-        if not target.startswith(TARGET_PREFIX):
-            return None
-        if not any(name in body for name in self._needles):
-            return None
-        return read_call(
-            operation=target.removeprefix(TARGET_PREFIX),
-            body=body,
-            known=self._known,
-            region=region,
-            caller=caller,
-        )
 
     async def answer(self, call: TableCall) -> Answer:
-        """Serve a recognised call."""
+        """Serve a call whose global tables are all strong ones."""
         if call.operation in TRANSACTIONS:
-            return _error(
-                HTTPStatus.BAD_REQUEST,
-                "com.amazon.coral.validate#ValidationException",
+            return invalid(
                 "Transactional operations are not supported on global tables with "
-                "multi-Region strong consistency",
+                "multi-Region strong consistency"
             )
-        if call.operation in STATEMENTS and call.writes:
-            # The engine gives such a write no stream record, so it would reach no replica.
-            return _error(
-                HTTPStatus.BAD_REQUEST,
-                "com.amazon.coral.validate#ValidationException",
-                "PartiQL statements that write to a global table are not available locally",
-            )
-        if call.operation in BATCHES:
-            return await self._batch(call)
-        if call.writes:
+        if any(call.region not in self._tables[name].replicas for name in call.tables):
+            # A witness has nothing to read or write; its engine says that there is no table.
+            return await self._to_replica(call)
+        if call.operation == "BatchWriteItem" or call.writes:
             return await self._write(call)
-        if call.reads_consistently:
+        if call.operation == "BatchGetItem" or call.reads_consistently:
             return await self._agreed(call, lambda: self._to_journal(call))
         return await self._to_replica(call)
 
-    def _known(self, named: str) -> str | None:
-        """The global table that is meant by a name or an ARN."""
-        name = named.rpartition(":table/")[2]
-        return name if name in self._tables else None
-
     async def _write(self, call: TableCall) -> Answer:
         """Write to the journal, unless another region is writing the same item."""
-        keys = [
-            (table, key_of(attributes, table.key_names))
-            for name, attributes in call.attributes_written()
-            for table in [self._tables[name]]
-        ]
-        begun = False
+        keys: dict[ReplicatedTable, list[Key]] = {}
+        for named, attributes in call.attributes_written():
+            table = self._tables[named.rpartition(":table/")[2]]
+            keys.setdefault(table, []).append(key_of(attributes, table.key_names))
+        begun: dict[ReplicatedTable, list[Key]] = {}
 
         async def put() -> Answer:
-            nonlocal begun
-            if self._is_written_elsewhere(keys, call.region):
-                return _error(
-                    HTTPStatus.CONFLICT,
-                    "com.amazonaws.dynamodb.v20120810#ReplicatedWriteConflictException",
-                    "The request was rejected because one or more items in the request "
-                    "are being modified by a request in another Region.",
-                )
-            begun = True
-            for table, key in keys:
-                self._being_written.setdefault((table.name, key), []).append(call.region)
-                table.writers.enter(key, call.region)
-            answer = await self._to_journal(call)
-            for table, key in keys:
-                if not answer.ok:
-                    table.writers.leave(key, call.region)
-            for name in call.tables:
-                self._tables[name].ring()
-            return answer
+            for table, written in keys.items():
+                if not table.rules.begin_write(written, call.region):
+                    return refused(
+                        "ReplicatedWriteConflictException",
+                        "The request was rejected because one or more items in the request "
+                        "are being modified by a request in another Region.",
+                        HTTPStatus.CONFLICT,
+                    )
+                begun[table] = written
+            return await self._to_journal_as_writer(call, keys)
 
         try:
             return await self._agreed(call, put)
         finally:
-            if begun:
-                self._end_write(keys, call.region)
+            for table, written in begun.items():
+                table.rules.end_write(written, call.region)
 
-    def _is_written_elsewhere(self, keys: _Keys, region: str) -> bool:
-        return any(
-            other != region
-            for table, key in keys
-            for other in self._being_written.get((table.name, key), ())
-        )
-
-    def _end_write(self, keys: _Keys, region: str) -> None:
-        for table, key in keys:
-            writing = self._being_written[table.name, key]
-            writing.remove(region)
-            if not writing:
-                del self._being_written[table.name, key]
+    async def _to_journal_as_writer(self, call: TableCall, keys: _Keys) -> Answer:
+        """Write, and let the tables know whose record it is that the journal shows next."""
+        for table, written in keys.items():
+            for key in written:
+                table.writers.enter(key, call.region)
+        answer = await self._to_journal(call)
+        for table, written in keys.items():
+            for key in written:
+                if not answer.ok:
+                    table.writers.leave(key, call.region)
+            table.ring()
+        return answer
 
     async def _agreed(self, call: TableCall, act: Callable[[], Awaitable[Answer]]) -> Answer:
         """Do something in the middle of the round trip to a majority."""
@@ -160,11 +106,7 @@ class StrongTables:
             answer = await act()
             await self._half_a_round_trip(call)
         except Dropped:
-            return _error(
-                HTTPStatus.INTERNAL_SERVER_ERROR,
-                "com.amazonaws.dynamodb.v20120810#InternalServerError",
-                "Internal server error",
-            )
+            return internal_error()
         return answer
 
     async def _half_a_round_trip(self, call: TableCall) -> None:
@@ -173,26 +115,6 @@ class StrongTables:
         if call.caller is not None:
             await asyncio.sleep(round_trip_ms / 2000)
             await self._network.majority_ms(call.region, within_s=REFUSE_AFTER_S)
-
-    async def _batch(self, call: TableCall) -> Answer:
-        """Split a batch into what the journal serves and what the region's engine does."""
-        strong, local = {}, {}
-        for named, wanted in call.request["RequestItems"].items():
-            name = self._known(named)
-            if name and (call.operation == "BatchWriteItem" or wanted.get("ConsistentRead")):
-                strong[name] = wanted
-            else:
-                local[named] = wanted
-        parts: list[Awaitable[Answer]] = []
-        if strong:
-            part = _part_of(call, strong)
-            if call.operation == "BatchWriteItem":
-                parts.append(self._write(part))
-            else:
-                parts.append(self._agreed(part, lambda: self._to_journal(part)))
-        if local:
-            parts.append(self._to_replica(_part_of(call, local)))
-        return _merge(await asyncio.gather(*parts))
 
     async def _to_journal(self, call: TableCall) -> Answer:
         return await self._send(call, self._journal.url, region=self._journal.region)
@@ -211,33 +133,3 @@ class StrongTables:
             },
             body=call.body,
         )
-
-
-def _part_of(call: TableCall, items: Mapping[str, Any]) -> TableCall:
-    request = {**call.request, "RequestItems": items}
-    tables = call.tables & items.keys()
-    return replace(call, request=request, tables=tables, body=orjson.dumps(request))
-
-
-def _merge(answers: list[Answer]) -> Answer:
-    """One answer of a batch from its parts; the first error wins."""
-    failed = next((answer for answer in answers if not answer.ok), None)
-    if failed is not None or len(answers) == 1:
-        return failed or answers[0]
-    merged: dict[str, Any] = {}
-    for answer in answers:
-        for name, value in answer.json().items():
-            if isinstance(value, list):
-                merged.setdefault(name, []).extend(value)
-            else:
-                merged.setdefault(name, {}).update(value)
-    return _json(HTTPStatus.OK, merged)
-
-
-def _error(status: HTTPStatus, kind: str, message: str) -> Answer:
-    return _json(status, {"__type": kind, "message": message})
-
-
-def _json(status: HTTPStatus, content: Mapping[str, Any]) -> Answer:
-    headers: CIMultiDict[str] = CIMultiDict({"Content-Type": "application/x-amz-json-1.0"})
-    return Answer(status=status, headers=headers, body=orjson.dumps(content))

@@ -5,8 +5,9 @@ Only reads requests; nothing here calls anything or knows about regions' state.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from decimal import Context, Decimal, InvalidOperation
 from typing import Any
 
 import orjson
@@ -17,6 +18,11 @@ BATCHES = frozenset({"BatchGetItem", "BatchWriteItem"})
 STATEMENTS = frozenset({"ExecuteStatement", "BatchExecuteStatement"})
 TRANSACTIONS = frozenset({"TransactGetItems", "TransactWriteItems", "ExecuteTransaction"})
 _SINGLE_READS = frozenset({"GetItem", "Query", "Scan"})
+
+# A primary key, whatever its attributes are.
+Key = bytes
+# DynamoDB's numbers have up to 38 digits.
+_EXACT = Context(prec=38)
 
 # Gives the name of the global table that a name or an ARN means, or None.
 KnownTable = Callable[[str], str | None]
@@ -56,7 +62,10 @@ class TableCall:
         return any(part.get("ConsistentRead") for part in self._parts())
 
     def attributes_written(self) -> Iterator[tuple[str, Mapping[str, Any]]]:
-        """Table and key-bearing attributes of each item written; PartiQL does not say."""
+        """Table as named and key-bearing attributes of each item written or checked.
+
+        PartiQL does not say.
+        """
         if self.operation in SINGLE_WRITES:
             (table,) = self.tables
             yield table, self.request.get("Item") or self.request.get("Key") or {}
@@ -65,11 +74,41 @@ class TableCall:
                 for request in requests:
                     put, delete = request.get("PutRequest"), request.get("DeleteRequest")
                     yield table, put["Item"] if put else (delete or {}).get("Key", {})
+        elif self.operation == "TransactWriteItems":
+            for item in self.request["TransactItems"]:
+                for part in item.values():
+                    yield part["TableName"], part.get("Item") or part.get("Key") or {}
+
+    def part(self, items: Mapping[str, Any]) -> TableCall:
+        """The call of a batch for some of its tables only."""
+        request = {**self.request, "RequestItems": items}
+        return replace(
+            self, request=request, tables=self.tables & items.keys(), body=orjson.dumps(request)
+        )
 
     def _parts(self) -> list[dict[str, Any]]:
         """The statements of a PartiQL batch, which is served as a whole; else the request."""
         parts: list[dict[str, Any]] = self.request.get("Statements", [self.request])
         return parts
+
+
+def key_of(attributes: Mapping[str, Any], names: Iterable[str]) -> Key:
+    """One byte string for a primary key, from an item or from a key.
+
+    Different ways to write one number give one key, as they do in DynamoDB.
+    """
+    return orjson.dumps([_plain(attributes.get(name)) for name in names])
+
+
+def _plain(attribute: Any) -> Any:
+    """An attribute with its number, if it is one, in one way of writing."""
+    number = attribute.get("N") if isinstance(attribute, dict) else None
+    if not isinstance(number, str) or (number.isdecimal() and number[0] != "0"):
+        return attribute
+    try:
+        return {"N": format(Decimal(number).normalize(_EXACT), "f")}
+    except InvalidOperation:
+        return attribute
 
 
 def read_call(

@@ -30,14 +30,13 @@ from infra.local.engine_calls import Answer, EngineCalls, passed_on
 from infra.local.faults import Fate, Faults
 from infra.local.front import MAX_BODY_BYTES as FRONT_BODY_BYTES
 from infra.local.front import Front, hang_up
+from infra.local.global_tables import GlobalCall, GlobalTables
 from infra.local.network import Dropped, Network
 from infra.local.refusals import PUT_EVENTS, throttled, with_refused, without
 from infra.local.region_control import RegionControl
-from infra.local.replicas import Journal, ReplicatedTable
+from infra.local.replicas import Journal
 from infra.local.replication import Links, round_trips
 from infra.local.streams import StreamDispatcher
-from infra.local.strong_tables import StrongTables
-from infra.local.table_calls import BATCHES, TableCall
 
 _SCOPE = re.compile(r"Credential=[^/]+/[^/]+/([a-z0-9-]+)/([a-z0-9-]+)/aws4_request")
 _logger = logging.getLogger("wan")
@@ -60,13 +59,6 @@ class _Call:
         return self.request.headers.get("X-Amz-Target", "")
 
 
-def _agrees(call: TableCall | None) -> bool:
-    """Whether a call on a global table needs another region to agree."""
-    return call is not None and (
-        call.writes or call.reads_consistently or call.operation in BATCHES
-    )
-
-
 class AwsEndpoint:
     """Takes AWS calls that come from one place."""
 
@@ -76,14 +68,14 @@ class AwsEndpoint:
         caller: str | None,
         engines: dict[str, str],
         network: Network,
-        strong: StrongTables,
+        tables: GlobalTables,
         calls: EngineCalls,
     ) -> None:
         """Args: caller: the region that calls; None for the outside world."""
         self._caller = caller
         self._engines = engines
         self._network = network
-        self._strong = strong
+        self._tables = tables
         self._calls = calls
         # What is not signed goes to the caller's own region, or to the first.
         self._default_region = caller or next(iter(engines))
@@ -117,25 +109,26 @@ class AwsEndpoint:
 
         Raises: Dropped if the call or its answer gets lost.
         """
-        strong = self._strong_call(call)
+        about = self._table_call(call)
         fate = self._network.fate(self._caller, call.region)
-        if fate is Fate.ARRIVES and self._caller is not None and _agrees(strong):
+        agrees = about is not None and self._tables.needs_agreement(about)
+        if fate is Fate.ARRIVES and self._caller is not None and agrees:
             # The region's own replica takes it to another region.
             fate = self._network.fate_of_agreement(call.region)
         if fate is Fate.REQUEST_LOST:
             raise Dropped
         await self._network.drag(call.region)
-        answer = await self._unless_throttled(call, strong)
+        answer = await self._unless_throttled(call, about)
         if fate is Fate.TWICE:
-            await self._unless_throttled(call, strong)
+            await self._unless_throttled(call, about)
         if fate is Fate.ANSWER_LOST:
             raise Dropped
         return answer
 
-    async def _unless_throttled(self, call: _Call, strong: TableCall | None) -> Answer:
+    async def _unless_throttled(self, call: _Call, about: GlobalCall | None) -> Answer:
         """Carry a call out, if the region's service is not asked too much; the functions' only."""
         if self._caller is None or not self._throttles(call):
-            return await self._carried_out(call, strong, call.body)
+            return await self._carried_out(call, about, call.body)
         if call.target != PUT_EVENTS or self._throttles(call):
             return throttled(call.service)
         # A bus also takes a request and refuses entries of it one by one.
@@ -144,15 +137,15 @@ class AwsEndpoint:
         answer = None
         if kept:
             body = orjson.dumps({**request, "Entries": kept})
-            answer = await self._carried_out(call, strong, body)
+            answer = await self._carried_out(call, about, body)
         return with_refused(answer, refused)
 
     def _throttles(self, call: _Call) -> bool:
         return self._network.faults.throttles(call.region, call.service)
 
-    async def _carried_out(self, call: _Call, strong: TableCall | None, body: bytes) -> Answer:
-        if strong is not None:
-            return await self._strong.answer(strong)
+    async def _carried_out(self, call: _Call, about: GlobalCall | None, body: bytes) -> Answer:
+        if about is not None:
+            return await self._tables.answer(about)
         return await self._calls.send(
             call.request.method,
             f"{self._engines[call.region]}{call.request.raw_path}",
@@ -160,10 +153,10 @@ class AwsEndpoint:
             body=body,
         )
 
-    def _strong_call(self, call: _Call) -> TableCall | None:
+    def _table_call(self, call: _Call) -> GlobalCall | None:
         if call.service != "dynamodb":
             return None
-        return self._strong.recognise(
+        return self._tables.recognise(
             target=call.target, body=call.body, region=call.region, caller=self._caller
         )
 
@@ -199,20 +192,13 @@ class Wan:
         self._calls = calls
         self._engines: dict[str, str] = settings["engines"]
         self._network = Network(links, Faults(links, seed=int(settings.get("seed", 1))))
-        journal = Journal(**settings["journal"])
-        self._tables = [
-            ReplicatedTable(
-                name,
-                journal=journal,
-                engines=self._engines,
-                links=links,
-                calls=calls,
-                now_ms=self._network.now_ms,
-            )
-            for name in settings["global_tables"]
-        ]
-        for table in self._tables:
-            self._network.on_change(table.links_changed)
+        self._tables = GlobalTables(
+            journal=Journal(**settings["journal"]),
+            engines=self._engines,
+            network=self._network,
+            calls=calls,
+            realistic=realistic,
+        )
         self._control = Control(
             self._network,
             self._tables,
@@ -224,26 +210,23 @@ class Wan:
                 supervisor=settings["supervisor"],
             ),
         )
-        self._strong = StrongTables(
-            self._tables,
-            journal=journal,
-            engines=self._engines,
-            network=self._network,
-            calls=calls,
-        )
 
     async def run(self, listeners: list[socket.socket]) -> None:
         """Serve until killed: the outside world, each region's calls, each region's API."""
         outside, *others = listeners
         callers, fronts = others[: len(self._engines)], others[len(self._engines) :]
         async with AsyncExitStack() as stack, asyncio.TaskGroup() as tasks:
-            for table in self._tables:
-                tasks.create_task(table.run())
+            tasks.create_task(self._tables.run())
             await _listen(stack, self._outside(), outside)
             for (region, url), caller, front in zip(
                 self._engines.items(), callers, fronts, strict=True
             ):
-                dispatcher = StreamDispatcher(region=region, engine_url=url, calls=self._calls)
+                dispatcher = StreamDispatcher(
+                    region=region,
+                    engine_url=url,
+                    calls=self._calls,
+                    read=self._tables.read_stream,
+                )
                 tasks.create_task(dispatcher.run())
                 endpoint = self._endpoint(region)
                 await _listen(
@@ -259,7 +242,7 @@ class Wan:
             caller=caller,
             engines=self._engines,
             network=self._network,
-            strong=self._strong,
+            tables=self._tables,
             calls=self._calls,
         )
 

@@ -73,6 +73,7 @@ def test_eventual_reads_show_the_records_in_order_whatever_each_ones_lag():
         rules.committed(position, origin=US, now_ms=position)
     shown, now_ms = [], 0.0
     while (now_ms := rules.next_ms(EU)) < math.inf:
+        rules.arrive(EU, now_ms=now_ms)
         for position in rules.readable(EU, now_ms=now_ms, limit=3):
             rules.applied(EU, position)
             shown.append(position)
@@ -97,6 +98,7 @@ def test_a_witness_counts_for_the_majority_and_has_nothing_to_read():
     rules.committed(1, origin=US, now_ms=0)
     assert rules.replicas == (US, EU)
     for region in rules.replicas:
+        rules.arrive(region, now_ms=1000)
         assert rules.readable(region, now_ms=1000, limit=9) == [1]
         rules.applied(region, 1)
         assert rules.next_ms(region) == math.inf

@@ -13,7 +13,7 @@ import math
 import random
 from collections import Counter
 from collections.abc import Collection, Hashable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from infra.local.replication.links import Links
@@ -59,7 +59,8 @@ class EventualReplication:
         """Take the network; times are in ms.
 
         Args:
-            replicas: the regions that have one. The first wins a tie of two writes last.
+            replicas: the regions that have one. Of two writes at one moment, that of the
+                region wins which stands later in the network's list.
             pickup_ms: how long, at most, a change lies before it is sent; drawn for each.
         """
         self.replicas = tuple(replicas)
@@ -95,6 +96,25 @@ class EventualReplication:
             self._held.setdefault(key, {})[region] = stamp
         for other in others:
             self._send(key, image, origin=region, to=other, stamp=stamp, now_ms=now_ms)
+
+    def holds(self, region: str, key: Hashable) -> bool:
+        """Whether a replica holds a change of an item that is still on its way to another."""
+        return region in self._held.get(key, {})
+
+    def add_replica(self, region: str, *, source: str, now_ms: float) -> None:
+        """Let a region have a replica; what is on its way to `source` goes there as well."""
+        self.replicas = (*self.replicas, region)
+        self._heaps[region], self._waiting[region] = [], {}
+        for waiting in list(self._waiting[source].values()):
+            self._launch(replace(waiting), to=region, now_ms=now_ms)
+
+    def remove_replica(self, region: str) -> None:
+        """Forget a replica and what is on its way to it; its own changes still go on."""
+        self.replicas = tuple(other for other in self.replicas if other != region)
+        for arrival in self._waiting.pop(region).values():
+            self._forget_unsent(region, arrival)
+            self._landed(arrival.key)
+        del self._heaps[region]
 
     def due(self, region: str, *, now_ms: float) -> Arrival | None:
         """Take the next change that has reached a replica; `arrived` says what to do with it."""
@@ -153,7 +173,7 @@ class EventualReplication:
         """A stamp newer than that of the write which this one was evaluated on."""
         self._number += 1
         held = self._held.get(key, {}).get(region)
-        stamp = (now_ms, self.replicas.index(region), self._number)
+        stamp = (now_ms, self._links.regions.index(region), self._number)
         if held is not None and stamp <= held:
             return (math.nextafter(held[0], math.inf), *stamp[1:])
         return stamp
@@ -176,12 +196,16 @@ class EventualReplication:
             arrives_ms=math.inf,
             number=stamp[2],
         )
-        self._under_way[key] += 1
-        self._waiting[to][arrival.number] = arrival
         if pickup_ms:
             self._unsent[origin, to, key] = arrival
-        if not self._links.is_cut(origin, to):
-            self._plan(to, arrival, since_ms=arrival.sent_ms)
+        self._launch(arrival, to=to, now_ms=now_ms)
+
+    def _launch(self, arrival: Arrival, *, to: str, now_ms: float) -> None:
+        self._under_way[arrival.key] += 1
+        self._waiting[to][arrival.number] = arrival
+        arrival.arrives_ms = math.inf
+        if not self._links.is_cut(arrival.origin, to):
+            self._plan(to, arrival, since_ms=max(now_ms, arrival.sent_ms))
 
     def _plan(self, region: str, arrival: Arrival, *, since_ms: float) -> None:
         way_ms = self._links.travel_ms((arrival.origin, region))

@@ -85,8 +85,10 @@ class StrongReplication:
         return arrived
 
     def readable(self, region: str, *, now_ms: float, limit: int) -> list[int]:
-        """The next records, at most `limit`, that eventual reads of a replica are to show."""
-        self.arrive(region, now_ms=now_ms)
+        """The next records, at most `limit`, that eventual reads of a replica are to show.
+
+        Only what has come by `arrive`.
+        """
         first = islice(self._unread[region], limit)
         return [position for position, since_ms, *_ in first if since_ms <= now_ms]
 

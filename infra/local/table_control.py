@@ -1,0 +1,316 @@
+"""Makes, changes, describes and ends global tables, as DynamoDB's control plane does.
+
+One change at a time; a change is made as a whole before it is answered, so a replica is never
+seen as being created. What fails half-way is taken back. What DynamoDB refuses is refused
+before anything is done.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Mapping
+from typing import Any
+
+from infra.local.engine_calls import Answer, EngineCalls, EngineError
+from infra.local.eventual_replicas import EventualTable
+from infra.local.network import Network
+from infra.local.replicas import Journal, ReplicatedTable
+from infra.local.replication import EventualReplication, StrongReplication
+from infra.local.table_answers import Refused, internal_error, invalid, json_answer, refused
+from infra.local.table_calls import TARGET_PREFIX
+from infra.local.table_definitions import (
+    Members,
+    changes_members,
+    check_can_be_strong,
+    definition_of,
+    members_after,
+    read_change,
+    replica_exists,
+    with_members,
+)
+
+OPERATIONS = frozenset({"DescribeTable", "UpdateTable", "DeleteTable", "UpdateTimeToLive"})
+# How long a change of an eventual table lies before it is sent, at most: "typically within a
+# second" is how long DynamoDB says that replication takes.
+PICKUP_MS = 300.0
+# How long, at most, an eventual read of a strong table lags behind its stream.
+READ_LAG_MS = 20.0
+# How long the last replica is given to get what the others hold, before they are deleted.
+_CATCH_UP_S = 10.0
+_CATCH_UP_PAUSE_S = 0.05
+# What DynamoDB lets differ between the replicas of a global table.
+_OF_ONE_REPLICA = frozenset({"TableName", "DeletionProtectionEnabled", "TableClass"})
+_EVERYTHING = "NEW_AND_OLD_IMAGES"
+
+
+class TableControl:
+    """Serves the control plane; keeps `strong` and `eventual` as the tables are."""
+
+    def __init__(
+        self,
+        strong: dict[str, ReplicatedTable],
+        eventual: dict[str, EventualTable],
+        *,
+        journal: Journal,
+        engines: Mapping[str, str],
+        network: Network,
+        calls: EngineCalls,
+        realistic: bool,
+    ) -> None:
+        """Args: realistic: whether replication takes its time beyond the way itself."""
+        self._strong = strong
+        self._eventual = eventual
+        self._journal = journal
+        self._engines = engines
+        self._network = network
+        self._calls = calls
+        self._realistic = realistic
+        self._one_at_a_time = asyncio.Lock()
+        self._tasks = asyncio.TaskGroup()
+        self._running: dict[str, asyncio.Task[None]] = {}
+
+    async def run(self) -> None:
+        """Let the tables replicate until cancelled."""
+        async with self._tasks:
+            await asyncio.Event().wait()
+
+    async def answer(self, operation: str, request: dict[str, Any], region: str) -> Answer:
+        """Serve a call on a table that is global, or that is to become it."""
+        name = str(request.get("TableName", "")).rpartition(":table/")[2]
+        try:
+            if operation == "DescribeTable":
+                return self._described(await self._describe(name, region), region, "Table")
+            async with self._one_at_a_time:
+                return await self._change(operation, {**request, "TableName": name}, region)
+        except Refused as error:
+            return error.answer
+        except EngineError as error:
+            return error.answer or internal_error()
+
+    async def _change(self, operation: str, request: dict[str, Any], region: str) -> Answer:
+        name = request["TableName"]
+        members = self._members(name, region)
+        if region not in members.replicas:
+            message = f"Requested resource not found: Table: {name} not found"
+            return refused("ResourceNotFoundException", message)
+        if operation == "UpdateTable":
+            if changes_members(request):
+                return await self._update_members(request, members, region)
+            return await self._update(request, members, region)
+        if operation == "UpdateTimeToLive":
+            if members.mode == "STRONG":
+                return invalid(
+                    "Time to Live is not supported on global tables with multi-Region strong "
+                    "consistency"
+                )
+            answers = [await self._call(at, operation, request) for at in members.replicas]
+            return json_answer(answers[members.replicas.index(region)])
+        return await self._delete(name, members, region)
+
+    async def _update_members(
+        self, request: dict[str, Any], before: Members, region: str
+    ) -> Answer:
+        name = request["TableName"]
+        description = await self._describe(name, region)
+        change = read_change(request)
+        after = members_after(before, change, name=name, here=region, known=self._engines)
+        if before.mode is None and after.mode == "STRONG":
+            await self._check_can_be_strong(description, region)
+        if after.mode == "EVENTUAL" and change.created:
+            description = await self._with_stream(description, region)
+        await self._create(description, change.created)
+        if before.mode is None and after.mode is not None:
+            await self._begin(description, after, first=region)
+        elif after.mode == "EVENTUAL":
+            for created in change.created:
+                await self._eventual[name].add_replica(created, source=region)
+        await self._leave(name, before, after, last=region)
+        return self._described(await self._describe(name, region), region, "TableDescription")
+
+    async def _check_can_be_strong(self, description: Mapping[str, Any], region: str) -> None:
+        table = {"TableName": description["TableName"]}
+        page = await self._call(region, "Scan", {**table, "Limit": 1, "ConsistentRead": True})
+        ttl = await self._call(region, "DescribeTimeToLive", table)
+        status = ttl["TimeToLiveDescription"]["TimeToLiveStatus"]
+        check_can_be_strong(
+            description, empty=not page["Items"], ttl=status in {"ENABLED", "ENABLING"}
+        )
+
+    async def _with_stream(self, description: dict[str, Any], region: str) -> dict[str, Any]:
+        """Switch on the stream that every replica of an eventual table has."""
+        name = description["TableName"]
+        stream = description.get("StreamSpecification") or {}
+        if not stream.get("StreamEnabled"):
+            wanted = {"StreamEnabled": True, "StreamViewType": _EVERYTHING}
+            request = {"TableName": name, "StreamSpecification": wanted}
+            await self._call(region, "UpdateTable", request)
+            return await self._describe(name, region)
+        if stream.get("StreamViewType") != _EVERYTHING:
+            raise Refused(
+                invalid(
+                    f"The stream of table {name} must have the view type {_EVERYTHING} before a "
+                    "replica can be added"
+                )
+            )
+        return description
+
+    async def _create(self, description: Mapping[str, Any], regions: tuple[str, ...]) -> None:
+        """Make the tables of new replicas, or none."""
+        made: list[str] = []
+        try:
+            for region in regions:
+                await self._call(region, "CreateTable", definition_of(description, view=None))
+                made.append(region)
+        except EngineError as error:
+            name = description["TableName"]
+            for region in made:
+                await self._call(region, "DeleteTable", {"TableName": name})
+            if "ResourceInUseException" in str(error):
+                raise Refused(replica_exists(name)) from error
+            raise
+
+    async def _begin(self, description: Mapping[str, Any], members: Members, *, first: str) -> None:
+        """Let a table whose replicas are there be global from now on."""
+        name = description["TableName"]
+        by_kind = {key["KeyType"]: key["AttributeName"] for key in description["KeySchema"]}
+        key_names = tuple(by_kind[kind] for kind in ("HASH", "RANGE") if kind in by_kind)
+        links, now_ms = self._network.links, self._network.now_ms
+        chance = random.Random(name)  # noqa: S311 - delays, nothing secret
+        if members.mode == "EVENTUAL":
+            eventual = EventualTable(
+                name,
+                EventualReplication(
+                    links,
+                    replicas=[first],
+                    pickup_ms=PICKUP_MS if self._realistic else 0.0,
+                    chance=chance,
+                ),
+                key_names=key_names,
+                engines=self._engines,
+                calls=self._calls,
+                now_ms=now_ms,
+            )
+            self._eventual[name] = eventual
+            self._running[name] = self._tasks.create_task(eventual.run())
+            for region in members.replicas:
+                if region != first:
+                    await eventual.add_replica(region, source=first)
+            return
+        definition = definition_of(description, view=_EVERYTHING)
+        made = await self._call_journal("CreateTable", definition)
+        strong = ReplicatedTable(
+            name,
+            StrongReplication(
+                links,
+                replicas=members.replicas,
+                read_lag_ms=READ_LAG_MS if self._realistic else 0.0,
+                chance=chance,
+            ),
+            journal=self._journal,
+            engines={region: self._engines[region] for region in members.replicas},
+            key_names=key_names,
+            stream_arn=made["TableDescription"]["LatestStreamArn"],
+            witness=members.witness,
+            calls=self._calls,
+            now_ms=now_ms,
+        )
+        self._strong[name] = strong
+        self._running[name] = self._tasks.create_task(strong.run())
+
+    async def _leave(self, name: str, before: Members, after: Members, *, last: str) -> None:
+        """End replicas that a change has left out, and a global table that has one left."""
+        gone = [region for region in before.replicas if region not in after.replicas]
+        if before.mode == "STRONG" and after.mode is None:
+            await self._catch_up(self._strong[name], last)
+        if before.mode is not None and after.mode is None:
+            self._end(name)
+            if before.mode == "STRONG":
+                await self._call_journal("DeleteTable", {"TableName": name})
+        for region in gone:
+            if after.mode == "EVENTUAL":
+                self._eventual[name].remove_replica(region)
+            await self._call(region, "DeleteTable", {"TableName": name})
+
+    async def _catch_up(self, table: ReplicatedTable, region: str) -> None:
+        """Wait until a replica has all that the journal holds. Raises: Refused if it does not."""
+        table.ring()
+        deadline = asyncio.get_running_loop().time() + _CATCH_UP_S
+        await asyncio.sleep(_CATCH_UP_PAUSE_S)
+        while sum(table.rules.pending(region).values()):
+            if asyncio.get_running_loop().time() > deadline:
+                raise Refused(
+                    invalid(
+                        f"The replica of {table.name} in {region} is behind the others, which "
+                        "cannot be deleted before it has what they hold"
+                    )
+                )
+            await asyncio.sleep(_CATCH_UP_PAUSE_S)
+
+    def _end(self, name: str) -> None:
+        self._strong.pop(name, None)
+        self._eventual.pop(name, None)
+        self._running.pop(name).cancel()
+
+    async def _update(self, request: dict[str, Any], members: Members, region: str) -> Answer:
+        """Change what all replicas have in common, and what only this one has."""
+        stream = request.get("StreamSpecification")
+        if members.mode == "EVENTUAL" and stream is not None and not stream.get("StreamEnabled"):
+            return invalid("The stream of a replica of a global table cannot be disabled")
+        await self._call(region, "UpdateTable", request)
+        common = {name: part for name, part in request.items() if name not in _OF_ONE_REPLICA}
+        if common:
+            common["TableName"] = request["TableName"]
+            for other in members.replicas:
+                if other != region:
+                    await self._call(other, "UpdateTable", common)
+            common.pop("StreamSpecification", None)
+            if members.mode == "STRONG" and len(common) > 1:
+                await self._call_journal("UpdateTable", common)
+        described = await self._describe(request["TableName"], region)
+        return self._described(described, region, "TableDescription")
+
+    async def _delete(self, name: str, members: Members, region: str) -> Answer:
+        """Delete a replica; what the others hold stays."""
+        if members.mode == "STRONG":
+            return invalid(
+                f"Table {name} is a replica of a global table with multi-Region strong "
+                "consistency; delete the other replicas and the witness together first"
+            )
+        deleted = await self._call(region, "DeleteTable", {"TableName": name})
+        if len(members.replicas) == 2:  # noqa: PLR2004 - this one and the last
+            self._end(name)
+        else:
+            self._eventual[name].remove_replica(region)
+        return json_answer(deleted)
+
+    def _members(self, name: str, region: str) -> Members:
+        if (strong := self._strong.get(name)) is not None:
+            return Members(replicas=strong.replicas, witness=strong.witness, mode="STRONG")
+        if (eventual := self._eventual.get(name)) is not None:
+            return Members(replicas=eventual.replicas, mode="EVENTUAL")
+        return Members(replicas=(region,))
+
+    def _described(self, description: dict[str, Any], region: str, part: str) -> Answer:
+        members = self._members(description["TableName"], region)
+        if members.mode is not None and region in members.replicas:
+            description = with_members(description, members, here=region)
+        return json_answer({part: description})
+
+    async def _describe(self, name: str, region: str) -> dict[str, Any]:
+        answer = await self._call(region, "DescribeTable", {"TableName": name})
+        description: dict[str, Any] = answer["Table"]
+        return description
+
+    async def _call(self, region: str, operation: str, request: Mapping[str, Any]) -> Any:
+        return await self._calls.json_api(
+            self._engines[region], f"{TARGET_PREFIX}{operation}", region=region, request=request
+        )
+
+    async def _call_journal(self, operation: str, request: Mapping[str, Any]) -> Any:
+        return await self._calls.json_api(
+            self._journal.url,
+            f"{TARGET_PREFIX}{operation}",
+            region=self._journal.region,
+            request=request,
+        )
