@@ -1,6 +1,7 @@
 """The command `antiphon`: every command and where it lives. `--help` is its manual."""
 
 from antiphon.answers import answers
+from antiphon.bench import bench
 from antiphon.dlq import dlq
 from antiphon.feed import feed
 from antiphon.get import get
@@ -52,3 +53,5 @@ app.command(
     rich_help_panel=OPERATE,
     epilog="Examples: antiphon simulate --runs 1000; antiphon simulate --seed 42 --runs 1",
 )(simulate)
+    rich_help_panel=OPERATE, epilog="Examples: antiphon bench --quick; antiphon bench --json"
+)(bench)
