@@ -5,6 +5,7 @@ types; events keep plain text, because plans change and history does not. Only A
 are digits: other scripts' would make a second spelling of one number.
 """
 
+import functools
 import re
 from collections.abc import Callable
 from typing import Annotated, Any, Final
@@ -28,8 +29,15 @@ _MSISDN = re.compile(r"\+[0-9](?:[ .()-]{0,2}[0-9]){5,14}")
 
 
 def _has_known_mcc(digits: str) -> bool:
+    return _is_known_mcc(digits[:3])
+
+
+# The plan is searched from its start each time, which takes longer than deciding a command; there
+# are a thousand codes at most.
+@functools.cache
+def _is_known_mcc(mcc: str) -> bool:
     # The plan splits off only a mobile country code that it knows.
-    return len(stdnum.imsi.split(digits)) > 1
+    return len(stdnum.imsi.split(f"{mcc}0")) > 1
 
 
 def _imsi(value: str) -> str:

@@ -194,8 +194,7 @@ def ways_on(boto3_client: Any, lean_client: Any) -> list[Way]:
         Way(name="naive, boto3", of=lambda lane: Naive(boto3_client, events, lane=5_000 + lane)),
     ]
     if importlib.util.find_spec("eventsourcing_dynamodb") is not None:
-        url = boto3_client.meta.endpoint_url
-        ways.append(_eventsourcing_dynamodb(url, table=f"{events}-of-the-library"))
+        ways.append(_eventsourcing_dynamodb(boto3_client, table=f"{events}-of-the-library"))
     return ways
 
 
@@ -210,12 +209,22 @@ def eventsourcing_sqlite(directory: Path) -> Way:
     return Way(name="eventsourcing, SQLite", of=of, metered=False)
 
 
-def _eventsourcing_dynamodb(url: str, *, table: str) -> Way:
+def _eventsourcing_dynamodb(client: Any, *, table: str) -> Way:
+    keys = {"originator_id": ("HASH", "S"), "originator_version": ("RANGE", "N")}
+    client.create_table(
+        TableName=table,
+        BillingMode="PAY_PER_REQUEST",
+        KeySchema=[{"AttributeName": one, "KeyType": keys[one][0]} for one in keys],
+        AttributeDefinitions=[
+            {"AttributeName": one, "AttributeType": keys[one][1]} for one in keys
+        ],
+    )
+
     def of(lane: int) -> Contender:
         environment = {
             "PERSISTENCE_MODULE": "eventsourcing_dynamodb",
             "DYNAMO_TABLE": table,
-            "DYNAMO_ENDPOINT_URL": url,
+            "DYNAMO_ENDPOINT_URL": client.meta.endpoint_url,
         }
         return Library(Application(env=environment), lane=lane)
 

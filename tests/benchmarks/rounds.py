@@ -50,7 +50,11 @@ def measure(ways: Sequence[Way], effort: Effort) -> list[Measured]:
         # Another way begins each round.
         turn = number % len(lanes)
         order = [*range(turn, len(lanes)), *range(turn)]
-        told = {at: lanes[at].run(effort.commands) for at in order}
+        told = {}
+        for at in order:
+            # What the way before left to collect is not this one's.
+            gc.collect()
+            told[at] = lanes[at].run(effort.commands)
         rounds.append([told[at] for at in range(len(lanes))])
     return [
         _measured(way.name, [(one[at], one[0]) for one in rounds]) for at, way in enumerate(ways)
@@ -64,6 +68,7 @@ def throughput(ways: Sequence[Way], effort: Effort) -> list[dict[str, Any]]:
     with ThreadPoolExecutor(effort.threads) as pool:
         for number in range(effort.rounds + 1):
             for at in [(number + step) % len(ways) for step in range(len(ways))]:
+                gc.collect()
                 begun_s = time.perf_counter()
                 list(pool.map(lambda lane: lane.run(effort.commands), lanes[at]))
                 spent_s = time.perf_counter() - begun_s
@@ -93,7 +98,6 @@ class _Lane:
         """Return (CPU, wall) of the process in microseconds a command."""
         numbers = range(self._done + 1, self._done + commands + 1)
         self._done += commands
-        gc.collect()
         cpu_s, wall_s = time.process_time(), time.perf_counter()
         for number in numbers:
             self._contender.take(number)
