@@ -53,5 +53,6 @@ app.command(
     rich_help_panel=OPERATE,
     epilog="Examples: antiphon simulate --runs 1000; antiphon simulate --seed 42 --runs 1",
 )(simulate)
+app.command(
     rich_help_panel=OPERATE, epilog="Examples: antiphon bench --quick; antiphon bench --json"
 )(bench)
