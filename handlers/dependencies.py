@@ -232,7 +232,7 @@ class Dependencies:
             table=self.settings.views_table,
             keys=self.keys,
             bounds=self.settings,
-            live=self.builds_of(region).live,
+            builds=self.builds_of(region),
         )
 
     def builds_of(self, region: str) -> KnownBuilds:

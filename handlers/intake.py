@@ -17,7 +17,16 @@ from handlers.dependencies import Dependencies
 from handlers.discards import Record, UnreadableDiscard
 from handlers.envelope import BadCommand, CommandReader
 from projections.acknowledgements import MalformedMessage, read_message
-from projections.failures import ACKS, BUS, COMMANDS, LANE, MAX_PAYLOAD_BYTES, STREAM, set_aside
+from projections.failures import (
+    ACKS,
+    BUS,
+    COMMANDS,
+    LANE,
+    MAX_PAYLOAD_BYTES,
+    STREAM,
+    log_changed,
+    set_aside,
+)
 from projections.lane import read_lane
 from projections.letters import Filing
 
@@ -152,7 +161,12 @@ class Intake:
                     delivery=kept_at,
                 )
                 continue
-            yield from _stopped(records, why=why, kept_at=kept_at)
+            inserted = [record for record in records if record["eventName"] == "INSERT"]
+            yield from _stopped(inserted, why=why, kept_at=kept_at)
+            # What was done to the log is evidence: it does not end when the views are well.
+            yield from (
+                log_changed(record) for record in records if record["eventName"] != "INSERT"
+            )
 
     def _message(
         self, source: str, message: Message, error: str, *, about: str | None = None

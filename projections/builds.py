@@ -63,8 +63,11 @@ class BuildState(BaseModel):
     since_ms: int = 0
 
 
-class BuildUnknown(Exception):
-    """A build is live here whose code is not deployed: deploy both until the old one is gone."""
+class BuildUnknown(StoreUnavailable):
+    """A build is live here whose code is not deployed: deploy both until the old one is gone.
+
+    What needs it is late, not lost: it goes on when the code is there.
+    """
 
 
 class Registered:
@@ -148,6 +151,10 @@ class Builds:
                 labels = [state.live, state.other]
             builds += [self._registered.labelled(name, label) for label in labels]
         return tuple(builds)
+
+    def written_of(self, projection: Projection) -> tuple[Projection, ...]:
+        """Return the builds of one projection that are written."""
+        return tuple(build for build in self.written() if build.name == projection.name)
 
     def unread(self) -> frozenset[str]:
         """Return which of the builds that are written (`Projection.build`) nobody reads yet."""
@@ -277,6 +284,10 @@ class KnownBuilds:
     def live(self, projection: Projection) -> Projection:
         """Return the build that readers of a projection get now."""
         return self.current().live(projection)
+
+    def written(self, projection: Projection) -> tuple[Projection, ...]:
+        """Return every build of a projection that some reader gets, or is about to get."""
+        return self.current().written_of(projection)
 
     def _due(self, now_s: float) -> bool:
         if self._read is not None and now_s - self._read[1] < self._fresh_s / 2:

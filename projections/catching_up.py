@@ -77,7 +77,7 @@ class Comparison:
         covering = [(p, a) for a in heads for p in self.projections if p.covers(a)]
         return {
             aggregate_id: heads[aggregate_id]
-            for (_, aggregate_id), view in views.read_many(covering).items()
+            for (_, aggregate_id), view in views.read_every(covering).items()
             if view.applied < heads[aggregate_id]
         }
 

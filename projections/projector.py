@@ -85,9 +85,10 @@ class Projector:
                 again |= {commit.commit_id} if delivery.again else set()
         try:
             builds = self.builds()
+            written = builds.written()
         except StoreUnavailable as error:
             return Failures(dict.fromkeys(arrived, error), {})
-        known = self._read_views(arrived, builds.written())
+        known = self._read_views(arrived, written)
         failures = Failures({}, {})
         applied: list[Applied] = []
         for aggregate_id, by_position in arrived.items():
@@ -97,7 +98,7 @@ class Projector:
                     self.applier.bring_up(
                         aggregate_id,
                         in_order,
-                        builds=builds.written(),
+                        builds=written,
                         known=known,
                         spare=builds.unread(),
                         before_a_write=self._open_answers,

@@ -45,7 +45,7 @@ class Prover:
                 silent.append(region)
                 continue
             try:
-                views = self.views_of(region).read_many(covering)
+                views = self.views_of(region).read_every(covering)
             except StoreUnavailable:
                 silent.append(region)
                 continue

@@ -5,9 +5,9 @@ for a single item, one transaction where rows go with it. So the items and the a
 position can never disagree, and two projectors cannot both apply a commit.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 import orjson
 from botocore.exceptions import ClientError
@@ -25,9 +25,26 @@ if TYPE_CHECKING:
 HEAD = "head"
 
 
-def as_given(projection: Projection) -> Projection:
-    """Return the build that a caller names: for those who write builds, or check them."""
-    return projection
+class Resolver(Protocol):
+    """Says which builds of a projection there are (`builds.KnownBuilds`)."""
+
+    def live(self, projection: Projection) -> Projection:
+        """Return the build that readers get."""
+        ...
+
+    def written(self, projection: Projection) -> Sequence[Projection]:
+        """Return every build that some reader gets, or is about to get."""
+        ...
+
+
+class AsGiven:
+    """Takes the build that a caller names: for those who write builds, or check them."""
+
+    def live(self, projection: Projection) -> Projection:
+        return projection
+
+    def written(self, projection: Projection) -> Sequence[Projection]:
+        return (projection,)
 
 
 # DynamoDB's own bounds: keys of one BatchGetItem, items of one transaction (one is the head).
@@ -65,14 +82,14 @@ class ViewStore:
         table: str,
         keys: Keys,
         bounds: ReadBounds = READ_BOUNDS,
-        live: Callable[[Projection], Projection] = as_given,
+        builds: Resolver | None = None,
     ) -> None:
-        """Take the table, and which build of a projection readers get (`builds.KnownBuilds`)."""
+        """Take the table; without `builds`, projections are the builds that they are given as."""
         self._client = client
         self._table = table
         self._keys = keys
         self._bounds = bounds
-        self._live = live
+        self._builds: Resolver = builds or AsGiven()
 
     def read(self, projection: Projection, aggregate_id: str, *, consistent: bool) -> View:
         """Return the view of one aggregate, as this region has applied it."""
@@ -82,7 +99,7 @@ class ViewStore:
         self, projection: Projection, aggregate_id: str, *, consistent: bool
     ) -> tuple[Projection, View]:
         """Return the view, and the build of the projection that it is of."""
-        projection = self._live(projection)
+        projection = self._builds.live(projection)
         key = {"k": {"S": projection.key(aggregate_id)}, "s": {"S": HEAD}}
         with passing_errors_translated("read a view"):
             found = self._client.get_item(TableName=self._table, Key=key, ConsistentRead=consistent)
@@ -90,7 +107,25 @@ class ViewStore:
 
     def read_many(self, wanted: Iterable[tuple[Projection, str]]) -> dict[tuple[str, str], View]:
         """Return views by (projection's build, aggregate id), each read consistently."""
-        places = {live.key(a): (live.build, a) for one, a in wanted for live in [self._live(one)]}
+        places = {
+            live.key(a): (live.build, a) for one, a in wanted for live in [self._builds.live(one)]
+        }
+        return self._read_places(places)
+
+    def read_every(self, wanted: Iterable[tuple[Projection, str]]) -> dict[tuple[str, str], View]:
+        """Return the views of every build that is written, not only of the one that is read.
+
+        What has to hold whichever build a reader gets, now or after the next change over, must
+        look at all of them: to read only the live one would prove too little.
+        """
+        places = {
+            build.key(a): (build.build, a)
+            for one, a in wanted
+            for build in self._builds.written(one)
+        }
+        return self._read_places(places)
+
+    def _read_places(self, places: Mapping[str, tuple[str, str]]) -> dict[tuple[str, str], View]:
         views = dict.fromkeys(places.values(), View())
         keys = [{"k": {"S": key}, "s": {"S": HEAD}} for key in places]
         for start in range(0, len(keys), _BATCH_KEYS):
@@ -187,7 +222,7 @@ class ViewStore:
         self, projection: Projection, aggregate_id: str, *, limit: int, start: Any = None
     ) -> Page:
         """Return an aggregate's rows, newest first, as this region has applied them."""
-        projection = self._live(projection)
+        projection = self._builds.live(projection)
         query: QueryInputTypeDef = {
             "TableName": self._table,
             # Digits sort before letters, so this leaves the head out.
@@ -205,7 +240,7 @@ class ViewStore:
         self, projection: Projection, *, index: str, value: str, limit: int, start: Any = None
     ) -> Page:
         """Return the documents under one list key, by aggregate id. Eventually consistent."""
-        projection = self._live(projection)
+        projection = self._builds.live(projection)
         query: QueryInputTypeDef = {
             "TableName": self._table,
             "IndexName": f"by-{index}",

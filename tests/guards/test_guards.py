@@ -406,6 +406,13 @@ GUARDS = [
         "",
         "tests/handlers/test_rebuild.py::test_nobody_changes_over_after_a_projector_has_left_the_new_build_behind",
     ),
+    Guard(
+        "what proves that a region has a commit looks at every build that readers may be given",
+        "projections/proof.py",
+        "self.views_of(region).read_every(covering)",
+        "self.views_of(region).read_many(covering)",
+        "tests/handlers/test_rebuild_proofs.py",
+    ),
 ]
 
 

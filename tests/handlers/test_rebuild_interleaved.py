@@ -90,7 +90,7 @@ class Play:
 
     def _views(self, known: KnownBuilds) -> ViewStore:
         client, table = self.deps._clients.dynamodb(EU), self.deps.settings.views_table
-        return ViewStore(client, table=table, keys=self.deps.keys, live=known.live)
+        return ViewStore(client, table=table, keys=self.deps.keys, builds=known)
 
     def _operator(self) -> Rebuild:
         scan = InterruptedScan(
@@ -202,7 +202,7 @@ class Play:
         answered = {one["command"]["commit"] for r in (US, EU) for one in self.network[r].answers}
         assert len(answered) == SUBSCRIBERS + self.posted
         self.look()
-        live = self.readers[0]._live(SUBSCRIBER_VIEW)
+        live = self.readers[0]._builds.live(SUBSCRIBER_VIEW)
         for aggregate_id in {commit.rpartition(".")[0] for commit in answered}:
             document: Document | None = None
             aggregate = self.deps.registry.aggregate_of(aggregate_id)
