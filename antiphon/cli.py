@@ -6,6 +6,7 @@ from antiphon.dlq import dlq
 from antiphon.feed import feed
 from antiphon.get import get
 from antiphon.problems import new_command_group
+from antiphon.rebuild import rebuild
 from antiphon.region import region
 from antiphon.run import run
 from antiphon.send import send
@@ -56,3 +57,8 @@ app.command(
 app.command(
     rich_help_panel=OPERATE, epilog="Examples: antiphon bench --quick; antiphon bench --json"
 )(bench)
+app.command(
+    rich_help_panel=OPERATE,
+    epilog="Examples: antiphon rebuild subscriber-view --units-per-second 200; "
+    "antiphon rebuild activity --region eu-west-1 --status",
+)(rebuild)

@@ -7,7 +7,7 @@ older one (`KnownBuilds`), so whoever acknowledges writes what any reader reads.
 the region's own, read consistently, changed on condition of its version.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
@@ -47,6 +47,7 @@ class BuildState(BaseModel):
         broken: an aggregate that the projector could not apply to the build nobody reads yet.
             Such a build is written no more, and readers never get it.
         phase: None while there is one build only.
+        leftover: the label of a build that is out of use and whose items are to be removed.
         generation: the highest that was ever given, so that no label is used twice.
         since_ms: when the phase began, by the operator's clock: to show, never to decide by.
 
@@ -59,6 +60,7 @@ class BuildState(BaseModel):
     other: str | None = None
     phase: Phase | None = None
     broken: str | None = None
+    leftover: str | None = None
     generation: int = 0
     since_ms: int = 0
 
@@ -164,6 +166,32 @@ class Builds:
             if state.phase is Phase.BOTH
         )
 
+    def held(self) -> tuple[Projection, ...]:
+        """Return the builds that readers get, and those that they may be given again."""
+        return tuple(one for one in self.written() if one.build not in self.unread())
+
+    def spare(self, name: str) -> frozenset[str]:
+        """Return the labels of a projection that nobody reads: being filled, or to be removed."""
+        state = self._states.get(name)
+        if state is None:
+            return frozenset()
+        filled = state.other if state.phase in {Phase.FILLING, Phase.BOTH} else None
+        return frozenset(label for label in (filled, state.leftover) if label is not None)
+
+
+def states_in(items: Iterable[Mapping[str, Any]]) -> dict[str, BuildState]:
+    """Return the states among the items of the views table, by projection.
+
+    Raises:
+        KeyError, ValidationError: an item is in no form that is known here.
+
+    """
+    return {
+        item["s"]["S"]: BuildState.model_validate_json(item["d"]["S"])
+        for item in items
+        if item["k"]["S"] == RESERVED
+    }
+
 
 class BuildStore:
     """The states of one region's builds, in its views table."""
@@ -187,10 +215,7 @@ class BuildStore:
                 ConsistentRead=True,
             )
         try:
-            return {
-                item["s"]["S"]: BuildState.model_validate_json(item["d"]["S"])
-                for item in page["Items"]
-            }
+            return states_in(page["Items"])
         except (KeyError, ValidationError) as error:
             # Written by a newer version of this code: nobody may go by half of it.
             raise StoreUnavailable("the builds' states are in a form unknown here") from error
@@ -293,8 +318,3 @@ class KnownBuilds:
         if self._read is not None and now_s - self._read[1] < self._fresh_s / 2:
             return False
         return now_s - self._failed[1] >= _AGAIN_S
-
-
-def labels_in_use(state: BuildState) -> Sequence[str]:
-    """Return the labels whose items belong there."""
-    return [state.live] if state.other is None else [state.live, state.other]

@@ -165,6 +165,17 @@ class Checkpoints:
             return "somebody else"
         return None
 
+    def holder(self, name: str, *, now_ms: int) -> str | None:
+        """Return who holds the lease now, None if nobody does."""
+        with passing_errors_translated("read the lease of a rebuild"):
+            found = self._client.get_item(
+                TableName=self._table,
+                Key={"k": {"S": f"rebuild#{name}"}, "s": {"S": _LEASE}},
+                ConsistentRead=True,
+            )
+        item = found.get("Item")
+        return item["w"]["S"] if item and int(item["u"]["N"]) > now_ms else None
+
     def release(self, name: str, *, who: str) -> None:
         """Give the lease back, if it is ours."""
         try:

@@ -8,26 +8,20 @@ nowhere, and only then do readers change over. Nothing is answered because of a 
 What relies on everybody's knowing a phase is refused until this process has seen it that long.
 """
 
-from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from botocore.exceptions import ClientError
-
-from eventstore.aws_errors import may_pass
-from eventstore.commits import Commit, Item, from_item
-from eventstore.errors import CorruptLog, StoreUnavailable, described
+from eventstore.errors import StoreUnavailable
 from eventstore.scanning import LogSegments
 from projections.applying import Applier
 from projections.builds import Builds, BuildState, BuildStore, Phase, Registered
 from projections.checkpoints import Checkpoint, Checkpoints, Place
+from projections.filling import fill
 from projections.holding import Holds
-from projections.projection import Projection
 from projections.removal import BuildRemoval, RemovedPage
-from projections.views import View
 
-_PAGE_COMMITS = 500
+PAGE_COMMITS = 500
 # Readers of a state and its changes are few: who loses this often has a rival.
 _TRIES = 5
 
@@ -67,6 +61,7 @@ class Rebuild:
         applier: of the region; its views take builds as they are given.
         now_ms: the wall clock, to show when a phase began.
         holds: how long each phase is held: longer than anybody goes by the one before.
+        page_commits: how many commits a step applies at most.
 
     """
 
@@ -78,6 +73,7 @@ class Rebuild:
     applier: Applier
     now_ms: Callable[[], int]
     holds: Holds
+    page_commits: int = PAGE_COMMITS
 
     def state(self, name: str) -> BuildState:
         """Return where a projection's rebuild is.
@@ -92,10 +88,17 @@ class Rebuild:
         return Builds(self.registered, self.store.read()).state(name)
 
     def begin(self, name: str) -> BuildState:
-        """Begin to build the code's newest version, or go on with what was begun."""
+        """Begin to build the code's newest version, or go on with what was begun.
+
+        Raises:
+            RebuildRefused: what is left of another build is to be removed first.
+
+        """
         state = self.state(name)
         if state.phase is not None:
             return state
+        if state.leftover is not None:
+            raise RebuildRefused(f"version {state.leftover} of {name} is to be removed first")
         newest = self.registered.newest(name)
         live = self.registered.labelled(name, state.live)
         # A label is given once: what was built and given up must never be built upon.
@@ -107,6 +110,11 @@ class Rebuild:
     def held_for_s(self, name: str) -> float:
         """Return how many seconds the phase must still be held; 0 when that is over."""
         return self.holds.left_s(name, self.state(name).version)
+
+    def progress(self, name: str) -> list[Checkpoint]:
+        """Return how far each segment of the present pass is; none before the first step."""
+        state = self.state(name)
+        return self.checkpoints.all(self._place(name, state)) if state.other else []
 
     def write_both(self, name: str) -> BuildState:
         """Let the projector apply to both builds from now on.
@@ -144,7 +152,7 @@ class Rebuild:
         """
         state = self._in_phase(name, Phase.SWITCHED, Phase.RETURNED)
         self._require_held(name, state)
-        state = self._move(name, state, other=None, phase=None)
+        state = self._move(name, state, other=None, phase=None, leftover=state.other)
         self.checkpoints.clear(name)
         return state
 
@@ -165,7 +173,8 @@ class Rebuild:
             return state
         if state.phase is Phase.SWITCHED:
             return self._move(name, state, live=state.other, other=state.live, phase=Phase.RETURNED)
-        state = self._move(name, state, other=None, phase=None, broken=None)
+        changes = {"other": None, "phase": None, "broken": None, "leftover": state.other}
+        state = self._move(name, state, **changes)
         self.checkpoints.clear(name)
         return state
 
@@ -193,59 +202,32 @@ class Rebuild:
         if before.done:
             return Step(0, 0.0, done=True)
         page = self.scan.page(
-            segment=segment, segments=segments, start=before.start, limit=_PAGE_COMMITS
+            segment=segment, segments=segments, start=before.start, limit=self.page_commits
         )
         build = self.registered.labelled(name, state.other)
-        failed = self._apply(build, page.items)
+        failed = fill(self.applier, build, page.items)
         after = before.after(
             start=page.following, commits=len(page.items), failed=failed, units=page.read_units
         )
         self.checkpoints.put(place, segment, after)
         return Step(len(page.items), page.read_units, done=after.done)
 
-    def remove(self, name: str, label: str, *, start: Mapping[str, Any] | None) -> RemovedPage:
-        """Delete what one page of the views table has of a build that nobody uses.
+    def remove(self, name: str, *, start: Mapping[str, Any] | None) -> RemovedPage:
+        """Delete what one page of the views table has of the build that is out of use.
 
         Raises:
-            RebuildRefused: the build is in use.
+            RebuildRefused: there is none.
             TooSoon: a projector may still write it.
 
         """
         state = self.state(name)
-        if label in (state.live, state.other):
-            raise RebuildRefused(f"build {label} of {name} is in use")
+        if state.leftover is None:
+            raise RebuildRefused(f"no version of {name} is out of use")
         self._require_held(name, state)
-        return self.removal.page(f"{name}#{label}", start=start)
-
-    def _apply(self, build: Projection, items: Sequence[Item]) -> list[str]:
-        """Apply a page's commits. Returns: the aggregates that cannot be applied."""
-        by_aggregate: dict[str, list[Commit]] = defaultdict(list)
-        failed: dict[str, str] = {}
-        for item in items:
-            aggregate_id = item["a"]["S"]
-            if not build.covers(aggregate_id) or aggregate_id in failed:
-                continue
-            try:
-                by_aggregate[aggregate_id].append(from_item(item))
-            except CorruptLog as error:
-                failed[aggregate_id] = described(error)
-        known = self._heads(build, by_aggregate)
-        for aggregate_id, commits in by_aggregate.items():
-            try:
-                self.applier.bring_up(aggregate_id, commits, builds=[build], known=known)
-            except Exception as error:
-                if may_pass(error):
-                    raise StoreUnavailable(f"could not rebuild: {described(error)}") from error
-                failed[aggregate_id] = described(error)
-        return sorted(failed)
-
-    def _heads(
-        self, build: Projection, aggregate_ids: Iterable[str]
-    ) -> dict[tuple[str, str], View]:
-        try:
-            return self.applier.views.read_many((build, a) for a in aggregate_ids)
-        except ClientError as error:
-            raise StoreUnavailable(f"could not rebuild: {described(error)}") from error
+        page = self.removal.page(f"{name}#{state.leftover}", start=start)
+        if page.following is None:
+            self._move(name, state, leftover=None)
+        return page
 
     def _require_none_behind(
         self, name: str, state: BuildState, progress: Sequence[Checkpoint]

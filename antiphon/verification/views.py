@@ -1,5 +1,8 @@
 """Every read model of every region: exactly at the head, equal to the log, nothing besides.
 
+Those that are held to it are the builds that readers get or may be given again. What a
+rebuild has begun, or has to remove, is left out of account.
+
 State is compared with a fold made from the domain alone; what a document shows beyond the
 state (times, counts) with the projection's own pure `apply` over the log.
 """
@@ -16,6 +19,7 @@ from domain.registry import Registry
 from eventstore.commits import EPOCH_SPAN, Commit
 from eventstore.folding import domain_events
 from eventstore.identity import Keys
+from projections.builds import RESERVED, Builds, Registered, states_in
 from projections.projection import Change, Document, Projection
 from projections.views import HEAD
 
@@ -36,30 +40,41 @@ class Views:
         keys: Keys,
     ) -> None:
         """Index the raw items by region and aggregate."""
-        self._projections = projections
+        self._registered = Registered(projections)
+        self._builds: dict[str, Builds] = {}
         self._registry = registry
         self._keys = keys
         self._items: dict[str, dict[str, dict[Place, Item]]] = {}
         self.count = 0
         for region, items in views.items():
             by_aggregate: dict[str, dict[Place, Item]] = defaultdict(dict)
+            rebuilds: list[Item] = []
             for item in items:
                 place = (str(item["k"]["S"]), str(item["s"]["S"]))
+                if place[0].partition("#")[0] == RESERVED:
+                    rebuilds.append(item)
+                    continue
                 by_aggregate[place[0].rpartition("#")[2]][place] = item
                 self.count += 1
             self._items[region] = by_aggregate
+            self._builds[region] = Builds(self._registered, states_in(rebuilds))
 
     def check(self, history: History) -> Iterator[Violation]:
         """Yield what is wrong with the views of one aggregate in any region."""
         changes = self._changes(history)
-        covering = [p for p in self._projections if p.covers(history.aggregate_id)]
-        documents = {p.name: _document(p, changes) for p in covering}
+        documents: dict[str, Document | None] = {}
         for region, by_aggregate in self._items.items():
+            builds = self._builds[region]
             items = by_aggregate.pop(history.aggregate_id, {})
-            for projection in covering:
+            items = {place: item for place, item in items.items() if not _spare(builds, place)}
+            for projection in builds.held():
+                if not projection.covers(history.aggregate_id):
+                    continue
+                if projection.build not in documents:
+                    documents[projection.build] = _document(projection, changes)
                 place = (projection.key(history.aggregate_id), HEAD)
                 head = items.pop(place, None)
-                expected = documents[projection.name] if changes else None
+                expected = documents[projection.build] if changes else None
                 texts = list(self._check_head(projection, head, history, expected))
                 yield from (_violation(region, place, text) for text in texts)
                 if projection.row is not None:
@@ -72,6 +87,8 @@ class Views:
         for region, by_aggregate in self._items.items():
             for items in by_aggregate.values():
                 for place in items:
+                    if _spare(self._builds[region], place):
+                        continue
                     text = "the log has no commit of the aggregate of this item"
                     yield _violation(region, place, text)
 
@@ -116,9 +133,15 @@ class Views:
             return
         wanted = projection.list_keys(document, self._keys) if document is not None else {}
         for attribute in LIST_ATTRIBUTES:
-            value = f"{projection.name}#{projection.version}#{wanted.get(attribute)}"
+            value = f"{projection.build}#{wanted.get(attribute)}"
             if head.get(attribute) != ({"S": value} if attribute in wanted else None):
                 yield f"its list key {attribute} is not that of its document"
+
+
+def _spare(builds: Builds, place: Place) -> bool:
+    """Say whether an item is of a build that is being filled, or is to be removed."""
+    name, _, rest = place[0].partition("#")
+    return rest.partition("#")[0] in builds.spare(name)
 
 
 def _check_rows(

@@ -243,6 +243,10 @@ def test_giving_up_leaves_the_old_build_and_the_next_attempt_builds_upon_nothing
     whole_pass(network, rebuild)
 
     rebuild.abort(NAME)
+    with pytest.raises(RebuildRefused, match=r"1\.1 of subscriber-view is to be removed first"):
+        rebuild.begin(NAME)
+    hold(network, rebuild)
+    assert rebuild.remove(NAME, start=None).deleted == 1
     state = rebuild.begin(NAME)
 
     assert profile_in(network, 1) == "consumer-5g"
@@ -291,15 +295,15 @@ def test_the_old_build_is_deleted_whole_and_nothing_else(network: Network, rebui
         network[US].post(subscriber(number))
     network.settle()
     switched(network, rebuild)
-    with pytest.raises(RebuildRefused, match="in use"):
-        rebuild.remove(NAME, "1", start=None)
+    with pytest.raises(RebuildRefused, match="out of use"):
+        rebuild.remove(NAME, start=None)
     hold(network, rebuild)
     rebuild.retire(NAME)
     with pytest.raises(TooSoon):
-        rebuild.remove(NAME, "1", start=None)
+        rebuild.remove(NAME, start=None)
     hold(network, rebuild)
 
-    removed = rebuild.remove(NAME, "1", start=None)
+    removed = rebuild.remove(NAME, start=None)
 
     assert removed.deleted == 4
     assert removed.following is None

@@ -169,7 +169,7 @@ class Play:
             lambda: rebuild.switch(NAME): 5,
             lambda: rebuild.retire(NAME): 1,
             lambda: rebuild.abort(NAME): 0.5,
-            lambda: rebuild.remove(NAME, self.chance.choice(("1", "1.1", "2")), start=None): 1,
+            lambda: rebuild.remove(NAME, start=None): 3,
         }
         try:
             self.chance.choices(list(orders), list(orders.values()))[0]()
