@@ -63,9 +63,10 @@ def make_handler(deps: Dependencies) -> Callable[[dict[str, Any], Any], dict[str
 def take(deps: Dependencies, decision: Decision) -> None:
     """Send a fresh commit on its fast lane; a duplicate's first commit went its way before."""
     if not decision.duplicate:
-        deps.queues.hasten(
-            deps.settings.regions, decision.commit, within_s=deps.settings.lane_ms / 1000
-        )
+        # Not to a drained one: nobody waits for it, and if it is lost every reply would.
+        required = deps.control.known().required(deps.settings.region)
+        regions = [region for region in deps.settings.regions if region in required]
+        deps.queues.hasten(regions, decision.commit, within_s=deps.settings.lane_ms / 1000)
 
 
 def _reply(

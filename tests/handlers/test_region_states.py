@@ -1,9 +1,11 @@
 """What the functions of a region do by the regions' states, and while they cannot know them."""
 
 import json
+from typing import Any
 
 import pytest
 
+from eventstore.commits import Commit
 from projections.regions import RegionState
 from tests.handlers.network import ACTIVATION, REGIONS, Network
 
@@ -183,9 +185,10 @@ def test_the_proof_made_elsewhere_needs_the_same_regions_by_states_as_fresh(netw
     network.move(AP, JOINING)
     network.states_grow_old()
 
-    assert network[EU].post(ACTIVATION, duplicate)[1]["status"] == "accepted", "Asia has not"
+    _, told = network[EU].post(ACTIVATION, duplicate)
+    assert told["status"] == "accepted", "Asia has not"
 
-    network[AP].project(*network.take(AP, "lane"))
+    network[AP].stream(commit_of(network, told))
     status, told = network[EU].post(ACTIVATION, duplicate)
     assert (status, told["status"]) == (200, "answered")
     assert sorted(told["answer"]["regions"]) == sorted(REGIONS)
@@ -202,6 +205,26 @@ def test_the_proof_made_elsewhere_leaves_a_drained_region_out(network: Network):
 
     assert (status, told["status"]) == (200, "answered")
     assert (sorted(told["answer"]["regions"]), told["answer"]["drained"]) == ([EU, US], [AP])
+
+
+def commit_of(network: Network, told: dict[str, Any]) -> Commit:
+    aggregate_id, _, position = told["commit"].rpartition(".")
+    commit = network.log.get(aggregate_id, int(position), consistent=True)
+    assert commit is not None
+    return commit
+
+
+def test_a_reply_does_not_wait_for_the_lane_of_a_region_that_is_drained(network: Network):
+    network.move(AP, LEAVING)
+    network[US].post(ACTIVATION)
+    assert network.take(AP, "lane"), "it is required still"
+
+    network.move(AP, DRAINED)
+    network.states_grow_old()
+    network[US].post({**ACTIVATION, "command_id": "more"})
+
+    assert not network.take(AP, "lane")
+    assert network.take(EU, "lane")
 
 
 def test_commands_of_a_lost_region_are_answered_by_who_adopted_it(network: Network):
