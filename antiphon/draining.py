@@ -117,13 +117,9 @@ def _other(connection: Connection, name: str, *, preferred: str | None = None) -
     if preferred is not None and preferred != name:
         return connection.region_named(preferred)
     others = [one for one in connection.regions if one != name]
-    isolated = {one for one in others if _is_isolated(connection, one)}
-    return next((one for one in others if one not in isolated), others[0])
-
-
-def _is_isolated(connection: Connection, region: str) -> bool:
-    links = [link for link in connection.wan().links if region in (link.a, link.b)]
-    return bool(links) and all(link.cut for link in links)
+    wan = connection.wan()
+    able = [one for one in others if not (wan.is_killed(one) or wan.is_isolated(one))]
+    return (able or others)[0]
 
 
 def _drive(way: Iterator[Step], *, again: str) -> None:

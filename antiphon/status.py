@@ -27,12 +27,14 @@ from antiphon.problems import BAD_VERDICT
 from antiphon.reading import pending_answers
 from antiphon.terminal import MS_PER_S, heading, milliseconds, print_json, print_table, say
 from antiphon.wan import print_links
+from projections.regions import RegionState
 
 DEAD = "-dead"
 OWN_QUEUES = "antiphon-"
 OK = 200
 UP = "up"
 KILLED = "killed"
+OUT_OF_SERVICE = frozenset(set(RegionState) - {RegionState.ACTIVE})
 
 
 class RegionStatus(BaseModel):
@@ -69,7 +71,8 @@ def status(
         )
     else:
         _print(regions, wan)
-    if any(region.health != UP for region in regions):
+    # What an operator has taken out of service is as it should be.
+    if any(region.health not in {UP, *OUT_OF_SERVICE} for region in regions):
         raise typer.Exit(BAD_VERDICT)
 
 
@@ -108,7 +111,19 @@ def _health(connection: Connection, region: str) -> str:
             response = client.get("/health")
     except httpx.TransportError as error:
         return f"no answer ({type(error).__name__})"
-    return UP if response.status_code == OK else f"HTTP {response.status_code}"
+    if response.status_code == OK:
+        return UP
+    # A region that is not active says so itself; anything else that answers is not ours.
+    return _state_in(response) or f"HTTP {response.status_code}"
+
+
+def _state_in(response: httpx.Response) -> str | None:
+    try:
+        told = response.json()
+    except ValueError:
+        return None
+    state = told.get("state") if isinstance(told, dict) else None
+    return state if state in OUT_OF_SERVICE else None
 
 
 def _dead_letters(connection: Connection, region: str) -> dict[str, int]:
@@ -160,13 +175,18 @@ def _print(regions: list[RegionStatus], wan: Wan) -> None:
 
 
 def _row(region: RegionStatus) -> tuple[Any, ...]:
-    up = region.health == UP
     overdue = region.oldest_pending_ms
     return (
         region.region,
-        Text(region.health, style="green" if up else "bold red"),
+        Text(region.health, style=_style(region.health)),
         region.url,
         "" if region.pending is None else region.pending,
         milliseconds(overdue) if overdue is not None and overdue > 0 else "",
         sum(region.dead_letters.values()),
     )
+
+
+def _style(health: str) -> str:
+    if health == UP:
+        return "green"
+    return "yellow" if health in OUT_OF_SERVICE else "bold red"

@@ -73,7 +73,7 @@ def settled_verdict(connection: Connection, *, settle_s: float) -> Verdict:
     Raises Problem if commands keep coming in: then nothing can be said.
     """
     deadline_s = time.monotonic() + settle_s
-    client = connection.dynamodb(connection.regions[0])
+    client = connection.dynamodb(read_topology(connection).not_lost[0])
     while True:
         _wait_for_answers(connection, deadline_s)
         before = count_commits(client)

@@ -65,6 +65,7 @@ class System:
         self._followers: dict[tuple[str, str], str] = {}
         self.followed = threading.Semaphore(0)
         self.rules: set[tuple[str, str]] = set()
+        self.states: dict[str, str] = {}
         self.queues: set[tuple[str, str]] = set()
         self.tables: dict[tuple[str, str], list[dict[str, Any]]] = {}
         self.commands_come_in = False
@@ -123,6 +124,8 @@ class System:
             if method == "POST" and path == "/commands":
                 return self._command(region, json.loads(body), dict(headers))
             if path == "/health":
+                if region in self.states:
+                    return 503, {"status": "not serving", "state": self.states[region]}, {}
                 return 200, {"status": "ok"}, {}
             if path.startswith("/commands/"):
                 return self._command_status(path.removeprefix("/commands/"))

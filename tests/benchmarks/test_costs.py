@@ -55,6 +55,22 @@ def test_a_usual_command_is_one_request_no_read_and_one_write_unit(warm: Network
     assert total(used) == ONE_PUT
 
 
+def test_knowing_the_regions_states_is_one_read_in_seconds_and_none_per_command(
+    warm: Network, measure: Measure
+):
+    warm.states_grow_old()
+
+    with measure("command that reads the regions' states again") as used:
+        assert warm[US].post(change(0))[0] == 202
+
+    assert of(used, "control") == Used(requests=1, read_units=1)
+    assert of(used, "events") == ONE_PUT
+    with measure("the commands after it", commands=20) as used:
+        for number in range(1, 21):
+            assert warm[US].post(change(number))[0] == 202
+    assert of(used, "control") == Used()
+
+
 def test_a_refusal_costs_what_a_command_costs(warm: Network, measure: Measure):
     with measure("refused command, warm") as used:
         assert warm[US].post(command("ResumeSubscriber", 1))[0] in {200, 409}

@@ -16,7 +16,8 @@ US, EU, AP = REGIONS
 class Producer:
     """Activates subscribers, one a moment, in each region that serves, and keeps what it got."""
 
-    def __init__(self, running: Running) -> None:
+    def __init__(self, running: Running, *, series: int) -> None:
+        self._series = series
         self.accepted: list[dict[str, Any]] = []
         self.refused: dict[str, set[str]] = {region: set() for region in REGIONS}
         self._running = running
@@ -41,10 +42,13 @@ class Producer:
         count = 0
         while not self._stopped.wait(0.3):
             count += 1
-            told = self._post(region, f"26206{number}{count:09}")
+            try:
+                told = self._post(region, f"2620{self._series}{number}{count:09}")
+            except httpx.TransportError:
+                continue  # a region that is killed
             if told.status_code == httpx.codes.ACCEPTED:
                 self.accepted.append(told.json())
-            elif told.status_code == httpx.codes.SERVICE_UNAVAILABLE:
+            elif told.headers["Content-Type"] == "application/problem+json":
                 self.refused[region].add(told.json()["detail"].partition(" and ")[0])
 
     def _post(self, region: str, imsi: str) -> httpx.Response:
@@ -77,7 +81,7 @@ def settled_answer(running: Running, region: str, commit: str) -> dict[str, Any]
 
 
 def test_a_region_is_drained_and_brought_back_while_commands_come_in(running: Running):
-    producer = Producer(running)
+    producer = Producer(running, series=6)
     with producer.at_work():
         drained = running.cli("region", "drain", AP)
         assert drained.exit_code == 0, drained.output
@@ -129,3 +133,33 @@ def test_what_cannot_be_done_to_a_region_is_told_in_one_sentence(running: Runnin
         assert told in refused.output.replace("\n", " ")
 
     assert running.cli("region", "show", "--json").output == before
+
+
+def test_a_region_is_lost_adopted_repaired_and_brought_back(running: Running):
+    producer = Producer(running, series=7)
+    with producer.at_work():
+        until_s = time.monotonic() + 60
+        while not any(told["region"] == AP for told in producer.accepted):
+            assert time.monotonic() < until_s
+            time.sleep(0.1)
+        killed = running.cli("region", "kill", AP)
+        assert killed.exit_code == 0, killed.output
+        lost = running.cli("region", "drain", AP, "--lost", "--adopt", EU)
+        assert lost.exit_code == 0, lost.output
+        assert f"{EU} answers what came in there" in lost.output
+
+    theirs = [told for told in producer.accepted if told["region"] == AP]
+    assert theirs
+    for told in producer.accepted:
+        answer = settled_answer(running, US, told["commit"])
+        assert {US, EU} <= set(answer["regions"])
+        assert sorted([*answer["regions"], *answer["drained"]]) == sorted(REGIONS)
+    verified = running.cli("verify", "--settle", "60")
+    assert verified.exit_code == 0, verified.output
+
+    started = running.cli("region", "start", AP)
+    assert started.exit_code == 0, started.output
+    returned = running.cli("region", "undrain", AP)
+    assert returned.exit_code == 0, returned.output
+    verified = running.cli("verify", "--settle", "90")
+    assert verified.exit_code == 0, verified.output
