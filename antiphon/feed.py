@@ -29,6 +29,7 @@ from antiphon.ledger import Ledger
 from antiphon.mailboxes import Mailbox
 from antiphon.player import Pace, Player, Subject
 from antiphon.problems import BAD_VERDICT, Problem
+from antiphon.reading import read_topology
 from antiphon.scores import score
 from antiphon.terminal import heading, print_json
 
@@ -94,7 +95,8 @@ def play_and_report(connection: Connection, plan: Plan, *, pace: Pace, as_json: 
     started_s = time.monotonic()
     with display.live():
         asyncio.run(_play(connection, plan.subjects, ledger=ledger, pace=pace))
-    violations = judge(ledger, regions=connection.regions)
+    drained = read_topology(connection).ever_drained
+    violations = judge(ledger, regions=connection.regions, drained=drained)
     scores = score(ledger, wan=wan, elapsed_s=time.monotonic() - started_s, violations=violations)
     if as_json:
         told = [violation.model_dump() for violation in violations]

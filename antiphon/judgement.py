@@ -17,16 +17,26 @@ OK = 200
 LATE = frozenset({429, 503})
 
 
-def judge(ledger: Ledger, *, regions: Iterable[str]) -> list[Violation]:
-    """Return what was not right, in the order of the feed."""
-    required = frozenset(regions)
+def judge(
+    ledger: Ledger, *, regions: Iterable[str], drained: Iterable[str] = ()
+) -> list[Violation]:
+    """Return what was not right, in the order of the feed.
+
+    Args:
+        ledger: what was sent and what came back.
+        regions: all regions.
+        drained: those that an answer may leave out if it says so.
+
+    """
+    required, may_leave_out = frozenset(regions), frozenset(drained)
     violations: list[Violation] = []
     owners: dict[str, Played] = {}
     for played in ledger.commands.values():
         violations += _receipts(played)
         receipt = played.recorded
         if receipt is not None:
-            violations += [*_answers(played, receipt, required), *_reads(played)]
+            violations += _answers(played, receipt, required=required, may_leave_out=may_leave_out)
+            violations += _reads(played)
             owner = owners.setdefault(str(receipt.commit), played)
             if owner is not played:
                 text = f"commit {receipt.commit} is also that of {owner.title}"
@@ -62,7 +72,13 @@ def _told(receipt: Receipt) -> str:
     return f"{receipt.outcome}{because}{commit}"
 
 
-def _answers(played: Played, receipt: Receipt, required: frozenset[str]) -> Iterator[Violation]:
+def _answers(
+    played: Played,
+    receipt: Receipt,
+    *,
+    required: frozenset[str],
+    may_leave_out: frozenset[str],
+) -> Iterator[Violation]:
     """One answer for each commit, with the outcome that HTTP told, never from before it."""
     if not played.arrivals:
         text = f"no answer came; HTTP said {_told(receipt)}"
@@ -82,7 +98,8 @@ def _answers(played: Played, receipt: Receipt, required: frozenset[str]) -> Iter
     if not isinstance(as_of, int) or sequence is None or as_of < sequence:
         text = f"its answer shows the state as of sequence {as_of}, the command is {sequence}"
         yield _violation(played, arrival.region, text, "stale")
-    missing = required - set(arrival.detail.get("regions") or ())
+    left_out = may_leave_out & set(arrival.detail.get("drained") or ())
+    missing = required - left_out - set(arrival.detail.get("regions") or ())
     if missing:
         text = f"it was answered before {', '.join(sorted(missing))} had applied it"
         yield _violation(played, arrival.region, text, "stale")

@@ -109,6 +109,11 @@ class Topology(BaseModel):
         """The regions that can be expected to be there: all but those adopted by another."""
         return tuple(region for region, one in self.standings.items() if one.adopter is None)
 
+    @property
+    def ever_drained(self) -> frozenset[str]:
+        """The regions that an answer may ever have left out."""
+        return frozenset(r for r, one in self.standings.items() if one.drained_before)
+
     def left_out(self, answering: str) -> tuple[str, ...]:
         """Return the regions that an answer of `answering` does not wait for."""
         return tuple(r for r in self._in_state(RegionState.DRAINED) if r != answering)

@@ -38,6 +38,7 @@ class Answers:
         """Index the raw items by region and commit; of a lost region there may be none."""
         self._regions = tuple(topology.standings)
         self._standings = topology.standings
+        self._ever_drained = topology.ever_drained
         self._keys = keys
         self._now_ms = now_ms
         self._items = {
@@ -103,7 +104,7 @@ class Answers:
         yield from _check_state(commit, detail, history)
         left_out = set(detail.get("drained") or ())
         for region in sorted(left_out):
-            if region not in self._standings or not self._standings[region].drained_before:
+            if region not in self._ever_drained:
                 yield _violation(commit, f"it leaves out {region}, which was never drained")
         missing = sorted(set(self._regions) - set(detail.get("regions") or ()) - left_out)
         if missing:

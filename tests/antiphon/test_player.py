@@ -185,3 +185,18 @@ def test_answers_to_other_producers_commands_are_counted_apart(system):
     ledger = play(system, single(delivery("a-1")))
     assert judge(ledger, regions=(EAST, WEST, SOUTH)) == []
     assert ledger.unmatched == 1
+
+
+def test_an_answer_may_leave_out_a_region_that_was_drained_if_it_says_so(system):
+    ledger = play(system, single(delivery("a-1")))
+    [played] = ledger.commands.values()
+    detail = played.arrivals[0].detail
+    del detail["regions"][SOUTH]
+    regions = (EAST, WEST, SOUTH)
+
+    [forgotten] = judge(ledger, regions=regions, drained=[SOUTH])
+    assert forgotten.text == "it was answered before ap-south-1 had applied it"
+    detail["drained"] = [SOUTH]
+    assert judge(ledger, regions=regions, drained=[SOUTH]) == []
+    [untrue] = judge(ledger, regions=regions)
+    assert untrue.text == forgotten.text
