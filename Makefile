@@ -1,5 +1,5 @@
 # Two commands matter: `make run` and `make test`. Both set up what they need.
-.PHONY: help setup run test test-dynamodb-local check format clean
+.PHONY: help setup run test faults test-dynamodb-local check format clean
 .DEFAULT_GOAL := help
 
 PYTHON ?= python3
@@ -12,6 +12,7 @@ STAMP := $(VENV)/.ready
 help:
 	@echo 'make run     three regions on this machine, a feed of commands, a verdict (ARGS=--exit ends by itself)'
 	@echo 'make test    the whole test suite'
+	@echo 'make faults  every fault and pairs of them on running regions (make test plays a selection)'
 	@echo 'make test-dynamodb-local  the contracts of the stores on AWS DynamoDB Local (needs Java 17 and npm)'
 	@echo 'make check   what CI runs: format, lint, types, import rules, templates, tests'
 	@echo 'make setup   only install; the command line is then $(BIN)/antiphon'
@@ -34,6 +35,9 @@ run: $(STAMP)
 
 test: $(STAMP)
 	$(BIN)/pytest $(ARGS)
+
+faults: $(STAMP)
+	$(BIN)/pytest tests/faults -m '' $(ARGS)
 
 # Fails if DynamoDB Local cannot be had: then no test is left, and the last line says why.
 test-dynamodb-local: $(STAMP)

@@ -8,6 +8,7 @@ anything away, is `answers`' work.
 import asyncio
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import orjson
@@ -51,13 +52,16 @@ class Mailbox:
         at_s = time.monotonic()
         messages = received.get("Messages", [])
         if messages:
-            self._client.delete_message_batch(
-                QueueUrl=self._queue_url,
-                Entries=[
-                    {"Id": str(number), "ReceiptHandle": message["ReceiptHandle"]}
-                    for number, message in enumerate(messages)
-                ],
-            )
+            # A deletion of which nothing is heard may have been done: what was received is kept
+            # either way, and at the worst comes once more.
+            with suppress(BotoCoreError, ClientError):
+                self._client.delete_message_batch(
+                    QueueUrl=self._queue_url,
+                    Entries=[
+                        {"Id": str(number), "ReceiptHandle": message["ReceiptHandle"]}
+                        for number, message in enumerate(messages)
+                    ],
+                )
         return [self._arrival(message, at_s) for message in messages]
 
     def _arrival(self, message: "MessageTypeDef", at_s: float) -> Arrival:

@@ -14,16 +14,19 @@ from antiphon.feed import play_and_report
 from antiphon.feed_plan import bundled_lines, lines_of_file, plan_feed
 from antiphon.player import Pace
 from antiphon.problems import BAD_VERDICT
+from antiphon.scenario_player import playing
 from antiphon.terminal import heading, say
 from antiphon.up import (
     DEFAULT_REGIONS,
     Regions,
+    ScenarioOption,
     WanKind,
     WanOption,
     local_config,
     print_addresses,
     running_regions,
     stay_until_stopped,
+    with_scenario,
 )
 from antiphon.verify import DEFAULT_SETTLE_S, print_audit, settled_verdict
 
@@ -38,17 +41,22 @@ def run(
     ] = None,
     regions: Regions = DEFAULT_REGIONS,
     wan: WanOption = WanKind.REALISTIC,
+    scenario: ScenarioOption = None,
     base_port: BasePort = DEFAULT_BASE_PORT,
     aws_port: AwsPort = DEFAULT_AWS_PORT,
 ) -> None:
     """Start three regions, play a feed into all of them, verify, and stay up."""
     config = local_config(regions=regions, wan=wan, base_port=base_port, aws_port=aws_port)
+    config, script = with_scenario(config, scenario)
     lines = bundled_lines() if feed is None else lines_of_file(feed)
     with running_regions(config) as running:
         connection = Connection.open(base_port=base_port, aws_port=aws_port)
         plan = plan_feed(lines, regions=connection.regions)
         heading(f"Playing {plan.title} into {len(connection.regions)} regions at once")
-        right = play_and_report(connection, plan, pace=Pace(), as_json=False)
+        with playing(connection, script) as faults:
+            right = play_and_report(connection, plan, pace=Pace(), as_json=False)
+            if faults is not None:
+                faults.finish()
         heading("Verifying: the log against the read models and the answers of every region")
         verdict = settled_verdict(connection, settle_s=DEFAULT_SETTLE_S)
         print_audit(verdict, regions=len(connection.regions))

@@ -12,8 +12,8 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from antiphon.connection import Wan
 from antiphon.ledger import Ledger, Played
+from antiphon.network import Wan
 from antiphon.violations import Violation
 
 RECORDED_OUTCOMES = ("accepted", "rejected", "unchanged")

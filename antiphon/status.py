@@ -20,9 +20,9 @@ from antiphon.connection import (
     AwsPort,
     BasePort,
     Connection,
-    Wan,
 )
 from antiphon.letters import LETTERS_TABLE, store_of
+from antiphon.network import Wan
 from antiphon.problems import BAD_VERDICT
 from antiphon.reading import pending_answers
 from antiphon.terminal import MS_PER_S, heading, milliseconds, print_json, print_table, say

@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from enum import StrEnum
 from typing import Annotated, Literal
 
@@ -15,6 +16,8 @@ import typer
 
 from antiphon.connection import DEFAULT_AWS_PORT, DEFAULT_BASE_PORT, AwsPort, BasePort, Connection
 from antiphon.problems import Problem
+from antiphon.scenario import Scenario, load, shipped
+from antiphon.scenario_player import playing
 from antiphon.signals import signals_as_interrupts, signals_ignored
 from antiphon.terminal import heading, say
 from infra.local.regions import EngineFailed, LocalConfig, LocalRegions, PortInUse
@@ -44,6 +47,14 @@ Regions = Annotated[
 WanOption = Annotated[
     WanKind, typer.Option("--wan", help="Round trips like those between AWS regions, or none.")
 ]
+ScenarioOption = Annotated[
+    str | None,
+    typer.Option(
+        "--scenario",
+        metavar="FILE",
+        help=f"Faults to play: a YAML file, or one of {', '.join(shipped())}.",
+    ),
+]
 
 
 def up(
@@ -53,6 +64,7 @@ def up(
     ] = Mode.STRONG,
     regions: Regions = DEFAULT_REGIONS,
     wan: WanOption = WanKind.REALISTIC,
+    scenario: ScenarioOption = None,
     base_port: BasePort = DEFAULT_BASE_PORT,
     aws_port: AwsPort = DEFAULT_AWS_PORT,
 ) -> None:
@@ -60,9 +72,12 @@ def up(
     if mode is Mode.EVENTUAL:
         raise Problem("this version has STRONG mode only; leave --mode out")
     config = local_config(regions=regions, wan=wan, base_port=base_port, aws_port=aws_port)
+    config, script = with_scenario(config, scenario)
     with running_regions(config) as running:
         print_addresses(config)
-        stay_until_stopped(running)
+        connection = Connection.open(base_port=base_port, aws_port=aws_port)
+        with playing(connection, script):
+            stay_until_stopped(running)
 
 
 def local_config(*, regions: str, wan: WanKind, base_port: int, aws_port: int) -> LocalConfig:
@@ -77,6 +92,14 @@ def local_config(*, regions: str, wan: WanKind, base_port: int, aws_port: int) -
         )
     kind: Literal["realistic", "none"] = "realistic" if wan is WanKind.REALISTIC else "none"
     return LocalConfig(regions=names, wan=kind, base_port=base_port, aws_port=aws_port)
+
+
+def with_scenario(config: LocalConfig, name: str | None) -> tuple[LocalConfig, Scenario | None]:
+    """Read the scenario that is to happen, and let its seed be that of the run."""
+    if name is None:
+        return config, None
+    scenario = load(name, regions=config.regions)
+    return replace(config, seed=scenario.seed), scenario
 
 
 @contextmanager

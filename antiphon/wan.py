@@ -15,9 +15,8 @@ from antiphon.connection import (
     AsJson,
     AwsPort,
     Connection,
-    Link,
-    Wan,
 )
+from antiphon.network import Link, Wan
 from antiphon.problems import Problem, new_command_group
 from antiphon.terminal import milliseconds, print_json, print_table, say
 from infra.local.actions import MAX_MS, SERVICES

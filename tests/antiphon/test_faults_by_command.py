@@ -4,7 +4,8 @@ import pytest
 from typer.testing import CliRunner
 
 from antiphon.cli import app
-from antiphon.connection import Connection, Wan
+from antiphon.connection import Connection
+from antiphon.network import Wan
 from antiphon.wan import print_links
 from infra.local.actions import read_action
 

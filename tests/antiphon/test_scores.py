@@ -2,8 +2,8 @@
 
 import pytest
 
-from antiphon.connection import Link, Wan
 from antiphon.ledger import Arrival, Ledger, Receipt
+from antiphon.network import Link, Wan
 from antiphon.scores import percentile, score
 
 EAST, WEST, SOUTH = "us-east-1", "eu-west-1", "ap-south-1"
