@@ -62,18 +62,25 @@ class RegionMoves:
     def drain(self, region: str) -> Iterator[Step]:
         """Take a region out; when this ends, the region may be taken away.
 
+        Begun again in a region that is drained, what was not waited for then is waited for now.
+
         Raises:
             RegionRefused: it cannot be drained, or somebody else moves it; see the message.
             StoreUnavailable: something cannot be reached; begin again to go on.
 
         """
-        if self.states.read().state(region) is RegionState.DRAINED:
-            raise RegionRefused(f"{region} is drained already")
-        leaving = self._to(region, RegionState.LEAVING)
-        # From here on no function serves reads there or takes commands by HTTP.
-        yield from self._hold(region, leaving, phase="leaving", seconds=self.fresh_s)
-        yield from self._quiet(region, phase="leaving")
-        drained = self._on(region, leaving, RegionState.DRAINED)
+        drained = self._standing(self.states.read(), region)
+        if drained.adopter is not None and drained.state is RegionState.DRAINED:
+            told = f"{region} is drained already, and {drained.adopter} answers for it"
+            raise RegionRefused(f"{told}; bring it back first, or leave it")
+        # Whoever drained it may have been stopped right then: being drained alone says nothing
+        # of its last commands and answers.
+        if drained.state is not RegionState.DRAINED:
+            leaving = self._to(region, RegionState.LEAVING)
+            # From here on no function serves reads there or takes commands by HTTP.
+            yield from self._hold(region, leaving, phase="leaving", seconds=self.fresh_s)
+            yield from self._quiet(region, phase="leaving")
+            drained = self._on(region, leaving, RegionState.DRAINED)
         # And from here on nothing is taken from its queue, and what was is in the log.
         seconds = self.fresh_s + self.append_s
         yield from self._hold(region, drained, phase="drained", seconds=seconds)
@@ -82,6 +89,7 @@ class RegionMoves:
         yield from self._compared(going, phase="its last commands")
         # All of its answers are opened now, for that comes before a commit is applied.
         yield from self._quiet(region, phase="its last answers")
+        self._check_still(region, drained)
 
     def drain_lost(self, region: str, *, adopter: str | None = None) -> Iterator[Step]:
         """Take out a region that does not answer, and have another answer for it.
@@ -113,6 +121,7 @@ class RegionMoves:
             told += f"; {adopted.given} given before"
             yield Step(f"adopted by {adopter}", told, waits=False)
         yield from self._swept(adopter)
+        self._check_still(region, standing)
 
     def undrain(self, region: str) -> Iterator[Step]:
         """Bring a region back; when this ends, it serves.
@@ -174,6 +183,13 @@ class RegionMoves:
             # Its hold may have only begun: nothing that was waited for here counts for it.
             raise RegionRefused(f"{region} is {standing.state} now: somebody else has moved it")
 
+    def _check_still(self, region: str, held: Standing) -> None:
+        """Raise RegionRefused unless a region is as it was held: the last act of each way out.
+
+        What was waited for may have taken hours, and somebody may have brought it back since.
+        """
+        self._check(region, held, self.states.read().standings[region])
+
     def _hold(
         self, region: str, standing: Standing, *, phase: str, seconds: float
     ) -> Iterator[Step]:
@@ -182,7 +198,7 @@ class RegionMoves:
         # One more look after the time: states are good until the very end of it.
         while (left_s := until_s - self.elapsed_s()) >= 0:
             yield Step(phase, f"every function learns of it within {left_s:.0f} s")
-        self._check(region, standing, self.states.read().standings[region])
+        self._check_still(region, standing)
 
     def _quiet(self, region: str, *, phase: str) -> Iterator[Step]:
         """Wait until a region has decided what is in its queue and answered what it took."""

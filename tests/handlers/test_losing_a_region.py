@@ -2,7 +2,7 @@
 
 import pytest
 
-from projections.regions import RegionRefused
+from projections.regions import RegionRefused, RegionState
 from tests.handlers.network import ACTIVATION, REGIONS, Network
 from tests.handlers.operator import Operator, activation
 
@@ -103,6 +103,24 @@ def test_a_region_drained_in_order_and_lost_then_can_still_be_adopted(
     assert network.states.read().answering_region(AP) == EU
     with pytest.raises(RegionRefused, match="eu-west-1 answers for ap-south-1 already"):
         operator.do(operator.moves.drain_lost(AP, adopter=US))
+    with pytest.raises(RegionRefused, match="is drained already, and eu-west-1 answers for it"):
+        operator.do(operator.moves.drain(AP))
+
+
+def test_a_loss_does_not_end_well_if_the_region_was_brought_back_meanwhile(
+    network: Network, operator: Operator
+):
+    network[AP].post(ACTIVATION)
+    way = operator.moves.drain_lost(AP, adopter=EU)
+    for step in way:
+        network.elapsed_s += 1
+        if step.phase == "adopted by eu-west-1":
+            break
+
+    network.move(AP, RegionState.JOINING, RegionState.ACTIVE)
+
+    with pytest.raises(RegionRefused, match="ap-south-1 is active now"):
+        operator.do(way)
 
 
 def test_a_lost_region_that_comes_back_answers_for_itself_again(
