@@ -25,7 +25,7 @@ from projections.failures import set_aside_commit
 from projections.lane import Delivery
 from projections.letters import Filing, LetterStore
 from projections.projection import Projection
-from projections.regions import Topology
+from projections.regions import RegionState, Topology
 from projections.responses import ResponseStore
 from projections.views import View
 
@@ -185,20 +185,39 @@ class Projector:
         ]
         if not commits:
             return {}
-        answering = self.topology().answering_region
+        topology = self.topology()
+        answering = topology.answering_region
         bodies = messages_by_region(
             commits, answering=answering, region=self.region, applied_at_ms=self.now_ms()
         )
-        unheard = self.acknowledge(bodies)
+        unheard = self._still_asking(topology, self.acknowledge(bodies))
         # An origin out of reach must not hold up the stream for all others: what it has not
         # heard comes back to this projector later, and is acknowledged then. One copy: what
         # repeats for another reason has its copy under way.
         new = {commit.commit_id for one in applied for commit in one.now}
         wanted = new | redelivered
-        again = [c for c in commits if answering(c.origin) in unheard and c.commit_id in wanted]
+        now_ms = self.now_ms()
+        again = [
+            c
+            for c in commits
+            if answering(c.origin) in unheard
+            and c.commit_id in wanted
+            # Whoever answers does not listen any more to what is as old as that.
+            and not self.bounds.may_be_forgotten(c.recorded_at_ms, now_ms=now_ms)
+        ]
         if again:
             try:
                 self.redeliver(again)
             except StoreUnavailable as error:
                 return {commit.aggregate_id: error for commit in again}
         return {}
+
+    @staticmethod
+    def _still_asking(topology: Topology, unheard: frozenset[str]) -> frozenset[str]:
+        """Return the regions of these that will hear what comes back: not those drained.
+
+        They may be taken away, and it would come back for ever. Nothing is lost by that: what a
+        drained region still has to answer is pending there, or with who adopts it later, and
+        the sweeper proves it from the views; a drain ends only when nothing is pending.
+        """
+        return frozenset(r for r in unheard if topology.state(r) is not RegionState.DRAINED)

@@ -253,6 +253,27 @@ GUARDS = [
         "tests/handlers/test_draining.py::test_a_hold_that_was_for_an_earlier_state_counts_for_nothing",
     ),
     Guard(
+        "a drain ends as safe only in a region that is drained still",
+        "projections/draining.py",
+        "self._check_still(region, drained)",
+        "pass",
+        "tests/handlers/test_draining.py::test_a_drain_does_not_end_as_safe_if_the_region_was_brought_back_meanwhile",
+    ),
+    Guard(
+        "a drain that was left off in a drained region goes on",
+        "projections/draining.py",
+        "if drained.adopter is not None and drained.state is RegionState.DRAINED:",
+        "if drained.state is RegionState.DRAINED:",
+        "tests/handlers/test_draining.py::test_a_drain_that_was_left_off_in_a_drained_region_waits_for_the_last_answers",
+    ),
+    Guard(
+        "what a region taken away will never hear does not come back for ever",
+        "projections/projector.py",
+        "if topology.state(r) is not RegionState.DRAINED)",
+        "if True)",
+        "tests/handlers/test_region_states.py::test_what_a_drained_region_has_not_heard_comes_back_to_nobody_and_its_sweeper_answers",
+    ),
+    Guard(
         "a region that comes back serves nothing older than the log",
         "projections/catching_up.py",
         "while behind := self._behind(views, heads):",
@@ -276,8 +297,8 @@ GUARDS = [
     Guard(
         "what is folded again long after is not answered again",
         "projections/projector.py",
-        "and not self.bounds.may_be_forgotten(",
-        "and self.bounds.may_be_forgotten(",
+        "== self.region and not self.bounds.may_be_forgotten(",
+        "== self.region and self.bounds.may_be_forgotten(",
         "tests/handlers/test_sweeper.py",
     ),
     Guard(

@@ -243,6 +243,43 @@ def test_commands_of_a_lost_region_are_answered_by_who_adopted_it(network: Netwo
     assert network[US].get(f"/commands/{told['commit']}")[1]["status"] == "answered"
 
 
+def test_what_a_drained_region_has_not_heard_comes_back_to_nobody_and_its_sweeper_answers(
+    network: Network,
+):
+    network[AP].post(ACTIVATION)
+    network.move(AP, LEAVING, DRAINED)
+    network.states_grow_old()
+    network.unreachable = {AP}
+    lane = {name: network.take(name, "lane") for name in REGIONS}
+
+    for name in (US, EU):
+        assert network[name].project(*lane[name]) == []
+
+    assert network.take(US, "later") == network.take(EU, "later") == []
+    network.unreachable = set()
+    network[AP].project(*lane[AP])
+    network.take(AP, "acks")
+    network[AP].later(ms=MINUTE_MS)
+    network[AP].sweep()
+    assert len(network[AP].answers) == 1
+
+
+def test_an_acknowledgement_that_nobody_listens_to_any_more_does_not_come_back(network: Network):
+    network[AP].post(ACTIVATION)
+    network.unreachable = {AP}
+    network[EU].project(*network.take(EU, "lane"))
+    kept_ms = network[EU].deps.settings.answer_kept_s * 1000
+    later = network.take(EU, "later")
+
+    network[EU].later(ms=kept_ms - MINUTE_MS)
+    network[EU].project(*later)
+    assert network.take(EU, "later") == later
+    network[EU].later(ms=2 * MINUTE_MS)
+    network[EU].project(*later)
+
+    assert network.take(EU, "later") == []
+
+
 def test_an_acknowledgement_to_a_lost_region_comes_back_and_goes_to_who_adopted_it(
     network: Network,
 ):
