@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import orjson
 
 from antiphon.connection import Connection
+from antiphon.letters import store_of
 from antiphon.problems import Problem
 from antiphon.reading import RESPONDER
 from antiphon.terminal import MS_PER_S
@@ -75,7 +76,8 @@ def open_moves(connection: Connection, *, via: str) -> RegionMoves:
             ring=deps.queues.ring,
         ),
         responses_of=deps.responses_of,
-        queued=partial(_queued, connection),
+        queued=partial(_queued, connection, dead=settings.dead_commands_queue),
+        letters_of=partial(store_of, connection),
         sweep=partial(_sweep, connection),
         adoption=lambda lost, adopter: Adoption(
             scan=scan,
@@ -105,19 +107,23 @@ def _together(most: int) -> Callable[[Sequence[Callable[[], T]]], list[T]]:
     return run
 
 
-def _queued(connection: Connection, region: str) -> int:
-    """Count the commands in a region's queue, those being decided too."""
+def _queued(connection: Connection, region: str, *, dead: str) -> int:
+    """Count the commands in a region's queue, those being decided and not yet buried too."""
     sqs = connection.sqs(region)
-    url = sqs.get_queue_url(QueueName=COMMANDS_QUEUE)["QueueUrl"]
-    counts = sqs.get_queue_attributes(
-        QueueUrl=url,
-        AttributeNames=[
-            "ApproximateNumberOfMessages",
-            "ApproximateNumberOfMessagesNotVisible",
-            "ApproximateNumberOfMessagesDelayed",
-        ],
-    )["Attributes"]
-    return sum(int(count) for count in counts.values())
+    count = 0
+    # In the order in which a command goes, so that none is missed between the two.
+    for queue in (COMMANDS_QUEUE, dead):
+        url = sqs.get_queue_url(QueueName=queue)["QueueUrl"]
+        counts = sqs.get_queue_attributes(
+            QueueUrl=url,
+            AttributeNames=[
+                "ApproximateNumberOfMessages",
+                "ApproximateNumberOfMessagesNotVisible",
+                "ApproximateNumberOfMessagesDelayed",
+            ],
+        )["Attributes"]
+        count += sum(int(number) for number in counts.values())
+    return count
 
 
 def _sweep(connection: Connection, region: str) -> Mapping[str, int]:

@@ -11,12 +11,16 @@ from dataclasses import dataclass
 from eventstore.errors import StoreUnavailable
 from projections.adoption import Adoption
 from projections.catching_up import Compared, Comparison
+from projections.failures import BUS, COMMANDS, RESPONDER, SWEEPER
+from projections.letters import LetterStore
 from projections.regions import ControlStore, RegionRefused, RegionState, Standing, Topology
 from projections.responses import ResponseStore
 
 _CHANGE_TRIES = 20
 _NAMED = 3
 _EMPTY_LOOKS = 2
+# Letters of these hold a command or an answer that is nowhere else; the log holds the rest.
+_KEPT_IN_LETTERS = frozenset({COMMANDS, RESPONDER, SWEEPER, BUS})
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +44,7 @@ class RegionMoves:
         comparison: compares the log with a region's views.
         responses_of: the response items of any region.
         queued: how many commands wait in a region's queue.
+        letters_of: the dead letters of any region.
         sweep: has a region's sweeper look for overdue answers; returns what it did.
         adoption: takes over a lost region's answers, given that region and its adopter.
         fresh_s: how long functions go by states they have read, in seconds.
@@ -52,6 +57,7 @@ class RegionMoves:
     comparison: Comparison
     responses_of: Callable[[str], ResponseStore]
     queued: Callable[[str], int]
+    letters_of: Callable[[str], LetterStore]
     sweep: Callable[[str], Mapping[str, int]]
     adoption: Callable[[str, str], Adoption]
     fresh_s: float
@@ -201,15 +207,21 @@ class RegionMoves:
         self._check_still(region, standing)
 
     def _quiet(self, region: str, *, phase: str) -> Iterator[Step]:
-        """Wait until a region has decided what is in its queue and answered what it took."""
-        responses = self.responses_of(region)
+        """Wait until a region has decided what is in its queue and answered what it took.
+
+        Dead letters of commands and answers count: they would be taken away with the region.
+        """
+        responses, letters = self.responses_of(region), self.letters_of(region)
         # Unbounded on purpose: what is lost with the region must be the operator's decision.
         # Nothing must be found twice: what counts here may be some ms behind.
         empty = 0
         while empty < _EMPTY_LOOKS:
             queued, pending = self.queued(region), responses.count_pending()
-            empty = 0 if queued or pending else empty + 1
-            yield Step(phase, f"{queued} commands in its queue, {pending} answers to give")
+            # Looked at last: what leaves a queue while this looks is a letter by then.
+            buried = sum(one.source in _KEPT_IN_LETTERS for one in letters.waiting())
+            empty = 0 if queued or pending or buried else empty + 1
+            told = f"{queued} commands in its queue, {pending} answers to give"
+            yield Step(phase, told + (f", {buried} dead letters to deal with" if buried else ""))
 
     @staticmethod
     def _compared(going: Iterator[Compared], *, phase: str) -> Iterator[Step]:

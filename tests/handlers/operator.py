@@ -41,6 +41,7 @@ class Operator:
             ),
             responses_of=deps.responses_of,
             queued=lambda region: self.queued.get(region, 0),
+            letters_of=lambda region: network[region].deps.letters,
             sweep=lambda region: network[region].sweep(),
             adoption=lambda lost, adopter: Adoption(
                 scan=scan,
