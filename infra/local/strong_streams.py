@@ -119,12 +119,8 @@ class StrongStreams:
         return json_answer({"ShardIterator": self._written(position)})
 
     async def _records(self, request: dict[str, Any], region: str) -> Answer:
-        try:
-            token = str(request["ShardIterator"]).removeprefix(_OURS)
-            position = orjson.loads(base64.urlsafe_b64decode(token))
-        except (binascii.Error, ValueError):
-            return invalid("Invalid ShardIterator")
-        table = self._tables.get(position["table"])
+        position = _position_in(str(request["ShardIterator"]))
+        table = self._tables.get(position.get("table", ""))
         if table is None or position["region"] != region:
             return invalid("Invalid ShardIterator")
         if self._now_s() - position["since_s"] > _ITERATOR_LIFE_S:
@@ -188,3 +184,12 @@ class StrongStreams:
         return await self._calls.json_api(
             self._engines[region], f"{STREAMS_PREFIX}{operation}", region=region, request=request
         )
+
+
+def _position_in(iterator: str) -> dict[str, Any]:
+    """The position that an iterator of ours holds; nothing if it is made up."""
+    try:
+        position = orjson.loads(base64.urlsafe_b64decode(iterator.removeprefix(_OURS)))
+    except (binascii.Error, ValueError):
+        return {}
+    return position if isinstance(position, dict) else {}

@@ -103,10 +103,10 @@ def key_of(attributes: Mapping[str, Any], names: Iterable[str]) -> Key:
 def _plain(attribute: Any) -> Any:
     """An attribute with its number, if it is one, in one way of writing."""
     number = attribute.get("N") if isinstance(attribute, dict) else None
-    if not isinstance(number, str) or (number.isdecimal() and number[0] != "0"):
+    if not isinstance(number, str):
         return attribute
     try:
-        return {"N": format(Decimal(number).normalize(_EXACT), "f")}
+        return {"N": str(Decimal(number).normalize(_EXACT))}
     except InvalidOperation:
         return attribute
 

@@ -154,6 +154,28 @@ def test_several_changes_of_an_item_may_reach_a_replica_as_one():
     assert {1, 3} <= met
 
 
+def test_two_changes_that_leave_together_may_leave_as_one():
+    """How it works, Streams: changes in a short time may be combined into one replicated write."""
+    met = set()
+    for seed in range(20):
+        table = Table(pickup_ms=200, seed=seed)
+        for image in ("v1", "v2"):
+            table.write(US, "k", image, at=0)
+        met.add(table.rules.pending(EU)[US])
+    assert met == {1, 2}
+
+
+def test_changes_that_left_as_one_are_as_late_as_the_last_of_them():
+    """How it works, MREC: the latest write wins, also over one between two that were merged."""
+    for seed in range(20):
+        table = Table(pickup_ms=200, seed=seed)
+        table.write(US, "k", "first", at=0)
+        table.write(EU, "k", "between", at=5)
+        table.write(US, "k", "last", at=10)
+        table.run(until=1000)
+        assert [table.items[region]["k"] for region in REGIONS] == ["last"] * 3
+
+
 def test_changes_of_an_item_never_go_backwards_in_a_replicas_stream():
     """How it works, Streams: records of MREC replicas are ordered per item."""
     for seed in range(50):
@@ -220,6 +242,19 @@ def test_an_isolated_region_goes_on_and_what_it_wrote_comes_when_it_is_back():
     table.run(until=61_000)
     for region in REGIONS:
         assert table.items[region] == {"mine": "v", "theirs": "v"}
+
+
+def test_however_long_a_link_is_cut_one_change_of_each_item_waits_for_it():
+    """How it works, Streams: changes of an item may be combined into one replicated write."""
+    table = Table()
+    table.cut(US, EU)
+    for number in range(50):
+        table.write(US, "k", f"v{number}", at=number)
+    assert table.rules.pending(EU)[US] == 1
+    assert table.rules.pending(AP)[US] == 50
+    table.heal()
+    table.run(until=1000)
+    assert table.streams[EU] == [("INSERT", "k", None, "v49")]
 
 
 def test_what_is_on_a_link_when_it_is_cut_waits_for_it():

@@ -417,3 +417,114 @@ def test_a_stack_makes_a_strong_table_with_a_witness(running, table):
     described = running.dynamodb(EU).describe_table(TableName=table)["Table"]
     assert described["MultiRegionConsistency"] == "STRONG"
     assert described["GlobalTableWitnesses"][0]["RegionName"] == AP
+
+
+# The streams of strong tables.
+
+
+def test_the_streams_of_a_strong_table_are_identical_on_every_replica(running, strong):
+    for number in range(8):
+        client = running.dynamodb(REGIONS[number % 3])
+        put(client, strong, f"k{number % 2}", v=str(number))
+    running.dynamodb(AP).delete_item(TableName=strong, Key={"k": {"S": "k0"}})
+
+    def changes(region: str) -> list[tuple]:
+        return [
+            (record["eventName"], record["dynamodb"]["SequenceNumber"], record["dynamodb"]["Keys"])
+            for record in stream_of(running, region, strong)
+        ]
+
+    running.eventually(lambda: all(len(changes(region)) == 9 for region in REGIONS), within_s=5)
+    assert changes(US) == changes(EU) == changes(AP)
+    assert [name for name, *_ in changes(US)] == ["INSERT"] * 2 + ["MODIFY"] * 6 + ["REMOVE"]
+    assert {record["awsRegion"] for record in stream_of(running, AP, strong)} == {AP}
+
+
+def test_a_replica_that_is_cut_off_shows_no_record_before_it_is_back(running, strong):
+    put(running.dynamodb(US), strong, "before", v="1")
+    running.eventually(lambda: len(stream_of(running, AP, strong)) == 1, within_s=5)
+    running.wan(action="cut", a=AP)
+    put(running.dynamodb(US), strong, "meanwhile", v="1")
+    running.eventually(lambda: len(stream_of(running, EU, strong)) == 2, within_s=5)
+    assert len(stream_of(running, AP, strong)) == 1
+    running.wan(action="heal")
+    running.eventually(lambda: len(stream_of(running, AP, strong)) == 2, within_s=5)
+
+
+def test_a_stream_can_be_read_from_any_record_on_and_from_now_on(running, strong):
+    for number in range(4):
+        put(running.dynamodb(US), strong, f"k{number}", v="1")
+    running.eventually(lambda: len(stream_of(running, EU, strong)) == 4, within_s=5)
+    numbers = [record["dynamodb"]["SequenceNumber"] for record in stream_of(running, EU, strong)]
+    arn = running.dynamodb(EU).describe_table(TableName=strong)["Table"]["LatestStreamArn"]
+    streams = running.client("dynamodbstreams", EU)
+    (shard,) = streams.describe_stream(StreamArn=arn)["StreamDescription"]["Shards"]
+    assert shard["SequenceNumberRange"]["StartingSequenceNumber"] == numbers[0]
+
+    def opened(**where: str) -> str:
+        place = {"StreamArn": arn, "ShardId": shard["ShardId"], **where}
+        return streams.get_shard_iterator(**place)["ShardIterator"]
+
+    def found(iterator: str) -> list[str]:
+        records = streams.get_records(ShardIterator=iterator)["Records"]
+        return [record["dynamodb"]["SequenceNumber"] for record in records]
+
+    at, after = "AT_SEQUENCE_NUMBER", "AFTER_SEQUENCE_NUMBER"
+    assert found(opened(ShardIteratorType=at, SequenceNumber=numbers[2])) == numbers[2:]
+    assert found(opened(ShardIteratorType=after, SequenceNumber=numbers[2])) == numbers[3:]
+    latest = opened(ShardIteratorType="LATEST")
+    assert found(latest) == []
+    put(running.dynamodb(AP), strong, "later", v="1")
+    running.eventually(lambda: len(found(latest)) == 1, within_s=5)
+
+
+@pytest.mark.parametrize(
+    ("where", "error"),
+    [
+        ({"ShardId": "shardId-00000000000000000009-00000000"}, "ResourceNotFoundException"),
+        ({"ShardIteratorType": "AT_SEQUENCE_NUMBER", "SequenceNumber": "x" * 21}, "Validation"),
+    ],
+)
+def test_a_stream_position_that_is_none_is_refused(running, strong, where, error):
+    arn = running.dynamodb(EU).describe_table(TableName=strong)["Table"]["LatestStreamArn"]
+    streams = running.client("dynamodbstreams", EU)
+    (shard,) = streams.describe_stream(StreamArn=arn)["StreamDescription"]["Shards"]
+    place = {"StreamArn": arn, "ShardId": shard["ShardId"], "ShardIteratorType": "LATEST"}
+    code, _ = refusal_of(lambda: streams.get_shard_iterator(**{**place, **where}))
+    assert error in code
+
+
+def test_an_iterator_that_is_made_up_or_of_another_region_is_refused(running, strong):
+    arn = running.dynamodb(EU).describe_table(TableName=strong)["Table"]["LatestStreamArn"]
+    here, elsewhere = (running.client("dynamodbstreams", region) for region in (EU, AP))
+    (shard,) = here.describe_stream(StreamArn=arn)["StreamDescription"]["Shards"]
+    iterator = here.get_shard_iterator(
+        StreamArn=arn, ShardId=shard["ShardId"], ShardIteratorType="TRIM_HORIZON"
+    )["ShardIterator"]
+    for client, token in ((elsewhere, iterator), (here, "replica-AAAA"), (here, "replica-e30=")):
+        code, _ = refusal_of(lambda c=client, t=token: c.get_records(ShardIterator=t))
+        assert code == "ValidationException"
+
+
+def test_the_view_of_a_stream_is_that_of_its_table(running, table):
+    stream = {"StreamEnabled": True, "StreamViewType": "KEYS_ONLY"}
+    us = running.dynamodb(US)
+    create(us, table, StreamSpecification=stream)
+    replicate(us, table, EU, AP, MultiRegionConsistency="STRONG")
+    put(us, table, "k", v="1")
+    running.eventually(lambda: stream_of(running, EU, table), within_s=5)
+    (record,) = stream_of(running, EU, table)
+    assert record["dynamodb"]["Keys"] == {"k": {"S": "k"}}
+    assert "NewImage" not in record["dynamodb"]
+
+
+def test_a_strong_table_needs_no_stream(running, table):
+    us = running.dynamodb(US)
+    create(us, table)
+    replicate(us, table, EU, AP, MultiRegionConsistency="STRONG")
+    assert "LatestStreamArn" not in us.describe_table(TableName=table)["Table"]
+    put(running.dynamodb(AP), table, "k", v="1")
+    assert read(us, table, "k") == {"v": "1"}
+    running.eventually(
+        lambda: read(running.dynamodb(EU), table, "k", consistent=False) == {"v": "1"}, within_s=5
+    )

@@ -8,6 +8,8 @@ reaches none has none, is tested with the links.
 import math
 import random
 
+import pytest
+
 from infra.local.replication import ROUND_TRIPS_MS, Links, StrongReplication
 
 US, EU, AP = REGIONS = ("us-east-1", "eu-west-1", "ap-south-1")
@@ -35,6 +37,13 @@ def test_a_conflict_can_be_retried_and_succeeds_once_the_other_write_is_over():
     rules.begin_write(["k"], US)
     rules.end_write(["k"], US)
     assert rules.begin_write(["k"], EU)
+
+
+def test_a_write_that_is_over_is_forgotten():
+    rules = table()
+    rules.begin_write(["k", "l"], US)
+    rules.end_write(["k", "l"], US)
+    assert rules._being_written == {}
 
 
 def test_writers_of_one_region_do_not_conflict():
@@ -96,7 +105,8 @@ def test_a_witness_counts_for_the_majority_and_has_nothing_to_read():
     """How it works, MRSC: a witness holds written data and serves neither reads nor writes."""
     rules = table(replicas=(US, EU))
     rules.committed(1, origin=US, now_ms=0)
-    assert rules.replicas == (US, EU)
+    with pytest.raises(KeyError):
+        rules._deliveries.due(AP, now_ms=1000, limit=None)
     for region in rules.replicas:
         rules.arrive(region, now_ms=1000)
         assert rules.readable(region, now_ms=1000, limit=9) == [1]

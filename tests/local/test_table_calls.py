@@ -5,7 +5,7 @@ from typing import Any
 import orjson
 import pytest
 
-from infra.local.table_calls import read_call
+from infra.local.table_calls import key_of, read_call
 
 TABLE = "antiphon-events"
 KEY = {"a": {"S": "sub.1"}, "q": {"N": "1"}}
@@ -106,3 +106,24 @@ def test_the_name_of_a_replica_in_an_arn_becomes_the_name_of_the_table():
     )
     assert orjson.loads(read.body)["TableName"] == TABLE
     assert read.reads_consistently
+
+
+@pytest.mark.parametrize("written", ["1", "1.0", "01", "1e0", "10E-1"])
+def test_a_key_is_the_same_however_its_number_is_written(written):
+    assert key_of({"q": {"N": written}}, ["q"]) == key_of({"q": {"N": "1"}}, ["q"])
+
+
+@pytest.mark.parametrize("other", [{"N": "2"}, {"N": "100"}, {"N": "-1"}, {"S": "1"}, {"N": "x"}])
+def test_different_keys_are_different(other):
+    assert key_of({"q": other}, ["q"]) != key_of({"q": {"N": "1"}}, ["q"])
+
+
+def test_the_items_of_a_transaction_are_written_or_checked():
+    items = [
+        {"Put": {"TableName": TABLE, "Item": {**KEY, "x": {"S": "y"}}}},
+        {"ConditionCheck": {"TableName": TABLE, "Key": KEY}},
+        {"Delete": {"TableName": "other", "Key": KEY}},
+    ]
+    written = list(call("TransactWriteItems", TransactItems=items).attributes_written())
+    assert [name for name, _ in written] == [TABLE, TABLE, "other"]
+    assert [attributes["a"] for _, attributes in written] == [KEY["a"]] * 3

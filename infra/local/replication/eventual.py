@@ -182,7 +182,7 @@ class EventualReplication:
         self, key: Hashable, image: Any | None, *, origin: str, to: str, stamp: Stamp, now_ms: float
     ) -> None:
         unsent = self._unsent.get((origin, to, key))
-        if unsent is not None and now_ms < unsent.sent_ms and self._chance.random() < MERGE_CHANCE:
+        if unsent is not None and self._merges(unsent, now_ms=now_ms):
             unsent.image, unsent.stamp = image, stamp
             return
         pickup_ms = self._chance.uniform(0, self._pickup_ms) if self._pickup_ms else 0.0
@@ -196,9 +196,15 @@ class EventualReplication:
             arrives_ms=math.inf,
             number=stamp[2],
         )
-        if pickup_ms:
-            self._unsent[origin, to, key] = arrival
+        self._unsent[origin, to, key] = arrival
         self._launch(arrival, to=to, now_ms=now_ms)
+
+    def _merges(self, unsent: Arrival, *, now_ms: float) -> bool:
+        """Whether a later change takes the place of one that is on its way."""
+        if math.isinf(unsent.arrives_ms):
+            # However long a link is cut, what waits for it is one change of each item at most.
+            return True
+        return now_ms < unsent.sent_ms and self._chance.random() < MERGE_CHANCE
 
     def _launch(self, arrival: Arrival, *, to: str, now_ms: float) -> None:
         self._under_way[arrival.key] += 1
