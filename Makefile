@@ -1,5 +1,5 @@
 # Two commands matter: `make run` and `make test`. Both set up what they need.
-.PHONY: help setup run test faults test-dynamodb-local check format clean
+.PHONY: help setup run test faults test-dynamodb-local rebuild-100k check format clean
 .DEFAULT_GOAL := help
 
 PYTHON ?= python3
@@ -14,6 +14,7 @@ help:
 	@echo 'make test    the whole test suite'
 	@echo 'make faults  every fault and pairs of them on running regions (make test plays a selection)'
 	@echo 'make test-dynamodb-local  the contracts of the stores on AWS DynamoDB Local (needs Java 17 and npm)'
+	@echo 'make rebuild-100k  rebuild 100,000 commits beside a feed, killed twice (minutes)'
 	@echo 'make check   what CI runs: format, lint, types, import rules, templates, tests'
 	@echo 'make setup   only install; the command line is then $(BIN)/antiphon'
 	@echo 'make format  put the code into its format'
@@ -42,6 +43,9 @@ faults: $(STAMP)
 # Fails if DynamoDB Local cannot be had: then no test is left, and the last line says why.
 test-dynamodb-local: $(STAMP)
 	$(BIN)/pytest tests/contract -k dynamodb-local $(ARGS)
+
+rebuild-100k: $(STAMP)
+	@$(BIN)/python -m tests.antiphon.rebuild_at_scale $(or $(COMMITS),100000)
 
 check: $(STAMP)
 	$(BIN)/ruff format --check .

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from antiphon.problems import Problem
+from antiphon.terminal import MS_PER_S
 from projections.rebuild import Rebuild
 
 if TYPE_CHECKING:
@@ -29,12 +30,14 @@ class Lease:
 
     Args:
         who: names this process, and since when it is at it.
+        lasts_s: how long it holds after the last renewal, whoever was killed.
 
     """
 
     rebuild: Rebuild
     name: str
     who: str
+    lasts_s: float = LEASE_S
     _renewed_s: float = field(default=-float("inf"), init=False)
 
     def take(self, *, waiting: Callable[[str], None]) -> None:
@@ -44,7 +47,7 @@ class Lease:
             Problem: somebody else goes on renewing it.
 
         """
-        deadline_s = time.monotonic() + LEASE_S + 1
+        deadline_s = time.monotonic() + self.lasts_s + 1
         told = False
         while (holder := self._renew()) is not None:
             if time.monotonic() >= deadline_s:
@@ -59,7 +62,7 @@ class Lease:
 
     def keep(self) -> None:
         """Renew it if it is time; raises Problem if somebody else has it."""
-        if time.monotonic() - self._renewed_s < LEASE_S / 3:
+        if time.monotonic() - self._renewed_s < self.lasts_s / 3:
             return
         holder = self._renew()
         if holder is not None:
@@ -71,8 +74,9 @@ class Lease:
 
     def _renew(self) -> str | None:
         began_s = time.monotonic()
+        lasts_ms = int(self.lasts_s * MS_PER_S)
         holder = self.rebuild.checkpoints.take_lease(
-            self.name, who=self.who, now_ms=self.rebuild.now_ms(), lasts_ms=LEASE_S * 1000
+            self.name, who=self.who, now_ms=self.rebuild.now_ms(), lasts_ms=lasts_ms
         )
         if holder is None:
             self._renewed_s = began_s
