@@ -66,7 +66,7 @@ def log() -> CountingLog:
 @pytest.fixture
 def snapshots(engine: Any) -> Snapshots:
     client = engine.client("dynamodb")
-    table = f"snapshots-{next(_numbers)}"
+    table = f"snapshots-of-tests-{next(_numbers)}"
     client.create_table(
         TableName=table,
         BillingMode="PAY_PER_REQUEST",
