@@ -12,20 +12,19 @@ from dataclasses import replace
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
-from botocore.exceptions import ClientError
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from eventstore.aws_errors import error_code, passing_errors_translated
-from eventstore.errors import StoreUnavailable, described
+from eventstore.aws_errors import passing_errors_translated
+from eventstore.errors import StoreUnavailable
+from projections.freshness import Fresh
 from projections.projection import Projection
+from projections.versioned import put_state
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
 # The partition of the views table that holds the states: no projection may have this name.
 RESERVED = "rebuild"
-# After a read that failed, this long nobody waits for another one that may fail as slowly.
-_AGAIN_S = 1.0
 
 
 class Phase(StrEnum):
@@ -227,27 +226,16 @@ class BuildStore:
             StoreUnavailable: the outcome is unknown; read to learn it.
 
         """
-        put: dict[str, Any] = {
-            "Item": {
-                "k": {"S": RESERVED},
-                "s": {"S": name},
-                "v": {"N": str(before.version + 1)},
-                "d": {
-                    "S": after.model_copy(update={"version": before.version + 1}).model_dump_json()
-                },
-            },
-            "ConditionExpression": "v = :before" if before.version else "attribute_not_exists(k)",
-        }
-        if before.version:
-            put["ExpressionAttributeValues"] = {":before": {"N": str(before.version)}}
-        try:
-            with passing_errors_translated("change which builds are live"):
-                self._client.put_item(TableName=self._table, **put)
-        except ClientError as error:
-            if error_code(error) != "ConditionalCheckFailedException":
-                raise
-            return False
-        return True
+        version = before.version + 1
+        return put_state(
+            self._client,
+            table=self._table,
+            key={"k": {"S": RESERVED}, "s": {"S": name}},
+            before=before.version,
+            version=version,
+            document=after.model_copy(update={"version": version}).model_dump_json(),
+            doing="change which builds are live",
+        )
 
     def break_off(self, build: Projection, aggregate_id: str) -> None:
         """Have a build that nobody reads yet never be read: an aggregate cannot be applied to it.
@@ -266,12 +254,8 @@ class BuildStore:
             raise StoreUnavailable(f"{build.build} was moved by somebody else")
 
 
-class KnownBuilds:
-    """The builds as one function instance knows them, never by states older than `fresh_s`.
-
-    Read again when half of that is over; the age counts from before the read was sent, on a
-    clock that never jumps. Safe to share between threads.
-    """
+class KnownBuilds(Fresh[Builds]):
+    """The builds as one function instance knows them, never by states older than `fresh_s`."""
 
     def __init__(
         self,
@@ -281,30 +265,17 @@ class KnownBuilds:
         elapsed_s: Callable[[], float],
         fresh_s: float,
     ) -> None:
+        super().__init__(
+            self._read_builds,
+            unknown="it is not known which builds are live",
+            elapsed_s=elapsed_s,
+            fresh_s=fresh_s,
+        )
         self._store = store
         self._registered = registered
-        self._elapsed_s = elapsed_s
-        self._fresh_s = fresh_s
-        self._read: tuple[Builds, float] | None = None
-        self._failed: tuple[str, float] = ("", -float("inf"))
 
-    def current(self) -> Builds:
-        """Return builds that were in force at some time within the last `fresh_s` seconds.
-
-        Raises:
-            StoreUnavailable: they could not be read. Whatever needs them is late, not wrong.
-
-        """
-        asked_at_s = self._elapsed_s()
-        if self._due(asked_at_s):
-            try:
-                self._read = (Builds(self._registered, self._store.read()), asked_at_s)
-            except (StoreUnavailable, ClientError) as error:
-                self._failed = (described(error), self._elapsed_s())
-        # Not the age that was looked at before: reading may have taken long.
-        if self._read is None or self._elapsed_s() - self._read[1] > self._fresh_s:
-            raise StoreUnavailable(f"it is not known which builds are live: {self._failed[0]}")
-        return self._read[0]
+    def _read_builds(self) -> Builds:
+        return Builds(self._registered, self._store.read())
 
     def live(self, projection: Projection) -> Projection:
         """Return the build that readers of a projection get now."""
@@ -313,8 +284,3 @@ class KnownBuilds:
     def written(self, projection: Projection) -> tuple[Projection, ...]:
         """Return every build of a projection that some reader gets, or is about to get."""
         return self.current().written_of(projection)
-
-    def _due(self, now_s: float) -> bool:
-        if self._read is not None and now_s - self._read[1] < self._fresh_s / 2:
-            return False
-        return now_s - self._failed[1] >= _AGAIN_S

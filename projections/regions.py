@@ -10,11 +10,11 @@ from collections.abc import Iterable, Mapping
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
-from botocore.exceptions import ClientError
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from eventstore.aws_errors import error_code, passing_errors_translated
+from eventstore.aws_errors import passing_errors_translated
 from eventstore.errors import StoreUnavailable
+from projections.versioned import put_state
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -228,24 +228,15 @@ class ControlStore:
             StoreUnavailable: the outcome is unknown; read to learn it.
 
         """
-        put: dict[str, Any] = {
-            "Item": {
-                **_KEY,
-                "v": {"N": str(after.version)},
-                "d": {"S": after.model_dump_json()},
-            },
-            "ConditionExpression": "v = :before" if before.version else "attribute_not_exists(k)",
-        }
-        if before.version:
-            put["ExpressionAttributeValues"] = {":before": {"N": str(before.version)}}
-        try:
-            with passing_errors_translated("change a region's state"):
-                self._client.put_item(TableName=self._table, **put)
-        except ClientError as error:
-            if error_code(error) != "ConditionalCheckFailedException":
-                raise
-            return False
-        return True
+        return put_state(
+            self._client,
+            table=self._table,
+            key=_KEY,
+            before=before.version,
+            version=after.version,
+            document=after.model_dump_json(),
+            doing="change a region's state",
+        )
 
 
 _KEY = {"k": {"S": "regions"}}

@@ -198,16 +198,16 @@ GUARDS = [
     ),
     Guard(
         "no answer by regions' states that are too old",
-        "projections/control.py",
+        "projections/freshness.py",
         "if read is None or self._elapsed_s() - read.asked_at_s > self._fresh_s:",
         "if read is None:",
         "tests/handlers/test_region_states.py::test_a_responder_whose_states_are_too_old_answers_late_and_by_the_new_ones",
     ),
     Guard(
         "the age of the states counts from before they were asked for",
-        "projections/control.py",
-        "read = _Read(self._store.read(), now_s)",
-        "read = _Read(self._store.read(), self._elapsed_s())",
+        "projections/freshness.py",
+        "read = _Read(self._ask(), now_s)",
+        "read = _Read(self._ask(), self._elapsed_s())",
         "tests/projections/test_regions.py::test_the_age_of_states_counts_from_before_they_were_asked_for",
     ),
     Guard(
@@ -296,9 +296,9 @@ GUARDS = [
     ),
     Guard(
         "two operators cannot both be right",
-        "projections/regions.py",
-        '"v = :before" if before.version',
-        '"v >= :before" if before.version',
+        "projections/versioned.py",
+        '"v = :before" if before else',
+        '"v >= :before" if before else',
         "tests/contract/test_regions.py::test_whoever_has_read_older_states_changes_nothing",
     ),
     Guard(
@@ -387,9 +387,9 @@ GUARDS = [
     ),
     Guard(
         "nobody goes by states of builds that are too old",
-        "projections/builds.py",
-        "if self._read is None or self._elapsed_s() - self._read[1] > self._fresh_s:",
-        "if self._read is None:",
+        "projections/freshness.py",
+        "if read is None or self._elapsed_s() - read.asked_at_s > self._fresh_s:",
+        "if read is None:",
         "tests/projections/test_builds.py",
     ),
     Guard(
