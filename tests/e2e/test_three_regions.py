@@ -109,15 +109,15 @@ def test_while_a_region_is_cut_off_nothing_is_answered_and_then_everything_is(ru
 
 
 def _answer(running: Running, region: str, commit: str) -> dict[str, Any]:
-    """Follow a command's status until it is answered: ask the queue of answers, which waits."""
-    sqs = running.aws("sqs", region)
-    url = sqs.get_queue_url(QueueName="antiphon-answers")["QueueUrl"]
-    for _ in range(20):
+    """Follow a command's status until it is answered, for 40 s at most."""
+    until_s = time.monotonic() + 40
+    while time.monotonic() < until_s:
         status = running.get(region, f"/commands/{commit}").json()
         if status["answer"] is not None:
             answer: dict[str, Any] = status["answer"]
             return answer
-        sqs.receive_message(QueueUrl=url, WaitTimeSeconds=2, VisibilityTimeout=0)
+        # No queue is the pause: one with a message in it does not wait.
+        time.sleep(0.2)
     raise AssertionError(f"{commit} was not answered")
 
 
