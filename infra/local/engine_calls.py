@@ -6,6 +6,7 @@ call is one request with a scope; no AWS client is involved.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -78,6 +79,7 @@ class EngineCalls:
     def __init__(self) -> None:
         self._pools: dict[str, ClientSession] = {}
         self._cut_off: set[str] = set()
+        self._lives: Counter[str] = Counter()
 
     async def __aenter__(self) -> Self:
         return self
@@ -93,11 +95,16 @@ class EngineCalls:
         engine would let them wait, and carry them out when it is thawed.
         """
         self._cut_off.add(base)
+        self._lives[base] += 1
         await self._close(base)
 
     def reconnect(self, base: str) -> None:
         """Let calls reach an engine again."""
         self._cut_off.discard(base)
+
+    def life_of(self, base: str) -> int:
+        """A number that is another one once an engine has been cut off."""
+        return self._lives[base]
 
     async def send(
         self, method: str, url: str, *, headers: Mapping[str, str], body: bytes

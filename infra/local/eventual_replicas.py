@@ -15,14 +15,12 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
-from aiohttp import ClientError
-
 from infra.local.engine_calls import EngineCalls
 from infra.local.replicas import FAILURES, Lag, wait_for
 from infra.local.replication import Arrival, EventualReplication
 from infra.local.table_calls import TARGET_PREFIX, Key, key_of
 
-_RETRY_S = 0.2
+RETRY_S = 0.2
 # DynamoDB's own limit of items read together.
 _READ_ITEMS = 100
 
@@ -112,20 +110,16 @@ class EventualTable:
                 self._locks[place] = (lock, holders - 1)
 
     async def read(self, region: str, keys: Sequence[_Item]) -> list[_Item]:
-        """Items as a replica holds them; asked for until it answers.
+        """Items as a replica holds them.
 
-        Raises: EngineError if there is no such table, or a key is not one of it.
+        Raises: EngineError if there is no such table, or a key is not one of it; ClientError,
+            TimeoutError if the replica does not answer.
         """
         found: list[_Item] = []
         left = list(keys)
         while left:
             wanted = {self.name: {"Keys": left[:_READ_ITEMS], "ConsistentRead": True}}
-            try:
-                page = await self._call(region, "BatchGetItem", {"RequestItems": wanted})
-            except (ClientError, TimeoutError) as error:
-                _logger.warning("%s cannot be read in %s yet: %s", self.name, region, error)
-                await asyncio.sleep(_RETRY_S)
-                continue
+            page = await self._call(region, "BatchGetItem", {"RequestItems": wanted})
             found += page["Responses"].get(self.name, [])
             unread = page.get("UnprocessedKeys", {}).get(self.name, {}).get("Keys", [])
             left = unread + left[_READ_ITEMS:]
@@ -162,7 +156,7 @@ class EventualTable:
         key = key_of(seen, self.key_names)
         async with self.lock(source, key), self.lock(to, key):
             for item in await self.read(source, [names]):
-                if not self.rules.holds(to, key):
+                if self.rules.copy(key, source=source, to=to):
                     await self._put(to, names, item)
 
     async def _carry(self, region: str) -> None:
@@ -204,7 +198,7 @@ class EventualTable:
                     await self._call(region, "PutItem", {"TableName": self.name, "Item": image})
             except FAILURES as error:
                 _logger.warning("%s cannot take a copy of %s yet: %s", region, self.name, error)
-                await asyncio.sleep(_RETRY_S)
+                await asyncio.sleep(RETRY_S)
             else:
                 return
 

@@ -9,6 +9,7 @@ so that the rules are told exactly what the replica holds.
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from dataclasses import replace
@@ -17,11 +18,12 @@ from typing import Any
 import orjson
 from aiohttp import ClientError
 
-from infra.local.engine_calls import Answer, EngineCalls, EngineError, authorization
-from infra.local.eventual_replicas import EventualTable
+from infra.local.engine_calls import Answer, EngineCalls, EngineDown, EngineError, authorization
+from infra.local.eventual_replicas import RETRY_S, EventualTable
 from infra.local.table_answers import json_answer
 from infra.local.table_calls import TARGET_PREFIX, Key, TableCall, key_of
 
+_logger = logging.getLogger("wan.replicas")
 _Item = Mapping[str, Any]
 # Each item written: its table and key, by place; the places are what the locks are taken by,
 # always in this order, so that no two calls wait for each other.
@@ -66,9 +68,14 @@ class EventualTables:
 
     async def _write(self, call: TableCall, outcome: asyncio.Future[Answer]) -> Answer:
         places = self._places(call)
+        engine = self._engines[call.region]
+        life = self._calls.life_of(engine)
         async with AsyncExitStack() as locks:
             for (_, key), (table, _) in sorted(places.items(), key=lambda place: place[0]):
                 await locks.enter_async_context(table.lock(call.region, key))
+            if self._calls.life_of(engine) != life:
+                # Its region was killed while it waited for its turn, and with it all in flight.
+                raise EngineDown(f"{call.region} was killed before the write was made")
             if call.operation in {"PutItem", "DeleteItem"}:
                 return await self._write_one(call, places, outcome)
             try:
@@ -118,11 +125,20 @@ class EventualTables:
         self, region: str, places: _Places, before: Mapping[tuple[str, Key], _Item] | None
     ) -> None:
         """Tell the rules of every item that is not as it was; of all, if that is not known."""
-        after = await self._images(region, places)
+        after = await self._images_at_last(region, places)
         for place, (table, attributes) in places.items():
             new = after.get(place)
             if before is None or before.get(place) != new:
                 table.wrote(region, attributes, new)
+
+    async def _images_at_last(self, region: str, places: _Places) -> dict[tuple[str, Key], _Item]:
+        """The items as a replica holds them, asked for until it answers, also when it is back."""
+        while True:
+            try:
+                return await self._images(region, places)
+            except (ClientError, TimeoutError) as error:
+                _logger.warning("what %s has written is not known yet: %s", region, error)
+                await asyncio.sleep(RETRY_S)
 
     async def _images(self, region: str, places: _Places) -> dict[tuple[str, Key], _Item]:
         """The items as a replica holds them. Raises: EngineError for a key that is none."""

@@ -21,11 +21,12 @@ from infra.local.network import Network
 from infra.local.replicas import Journal, ReplicatedTable
 from infra.local.strong_streams import STREAMS_PREFIX, StrongStreams
 from infra.local.strong_tables import StrongTables
-from infra.local.table_answers import invalid, merged
+from infra.local.table_answers import invalid, malformed, merged
 from infra.local.table_calls import (
     BATCHES,
     STATEMENTS,
     TARGET_PREFIX,
+    TRANSACTIONS,
     TableCall,
     read_call,
 )
@@ -124,16 +125,9 @@ class GlobalTables:
             if call.target.startswith(STREAMS_PREFIX):
                 return await self._streams.answer(operation, call.request, call.region)
             return await self._control.answer(operation, call.request, call.region)
-        if call.operation in STATEMENTS and call.writes:
-            # The engine gives such a write no stream record, so it would reach no replica.
-            return invalid(
-                "PartiQL statements that write to a global table are not available locally"
-            )
-        if call.operation in BATCHES:
-            return await self._batch(call)
-        if call.tables & self.strong.keys():
-            return await self._strong_tables.answer(call)
-        return await self._eventual_tables.answer(call)
+        if not call.is_well_formed:
+            return malformed()
+        return await self._serve(call)
 
     async def read_stream(self, target: str, request: dict[str, Any], *, region: str) -> Any:
         """Call an operation on a replica's stream, whoever serves it. Raises: as `json_api`."""
@@ -161,6 +155,20 @@ class GlobalTables:
         if known or (target.endswith(".UpdateTable") and changes_members(request)):
             return OtherCall(target=target, request=request, region=region)
         return None
+
+    async def _serve(self, call: TableCall) -> Answer:
+        strong = call.tables & self.strong.keys()
+        if strong and call.operation in TRANSACTIONS:
+            return await self._strong_tables.answer(call)
+        if call.operation in STATEMENTS and call.writes:
+            # No statement is understood here, so nobody would know which items to replicate.
+            return invalid(
+                "PartiQL statements that write to a global table are not available locally; use "
+                "PutItem, UpdateItem, DeleteItem or TransactWriteItems"
+            )
+        if call.operation in BATCHES:
+            return await self._batch(call)
+        return await (self._strong_tables if strong else self._eventual_tables).answer(call)
 
     async def _batch(self, call: TableCall) -> Answer:
         """Split a batch into what the journal serves and what the region's engine does."""

@@ -16,6 +16,7 @@ from infra.local.engine_calls import Answer
 
 _DYNAMODB = "com.amazonaws.dynamodb.v20120810#"
 _VALIDATION = "com.amazon.coral.validate#ValidationException"
+_SERIALIZATION = "com.amazon.coral.service#SerializationException"
 
 
 class Refused(Exception):
@@ -35,6 +36,12 @@ def json_answer(content: Mapping[str, Any], status: HTTPStatus = HTTPStatus.OK) 
 def invalid(message: str) -> Answer:
     """A ValidationException."""
     content = {"__type": _VALIDATION, "message": message}
+    return json_answer(content, HTTPStatus.BAD_REQUEST)
+
+
+def malformed() -> Answer:
+    """What DynamoDB says of a body whose parts are not what they should be."""
+    content = {"__type": _SERIALIZATION, "message": "A part of the request has the wrong type"}
     return json_answer(content, HTTPStatus.BAD_REQUEST)
 
 

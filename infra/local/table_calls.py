@@ -5,6 +5,7 @@ Only reads requests; nothing here calls anything or knows about regions' state.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from decimal import Context, Decimal, InvalidOperation
@@ -15,9 +16,12 @@ import orjson
 TARGET_PREFIX = "DynamoDB_20120810."
 SINGLE_WRITES = frozenset({"PutItem", "UpdateItem", "DeleteItem"})
 BATCHES = frozenset({"BatchGetItem", "BatchWriteItem"})
-STATEMENTS = frozenset({"ExecuteStatement", "BatchExecuteStatement"})
+STATEMENTS = frozenset({"ExecuteStatement", "BatchExecuteStatement", "ExecuteTransaction"})
 TRANSACTIONS = frozenset({"TransactGetItems", "TransactWriteItems", "ExecuteTransaction"})
 _SINGLE_READS = frozenset({"GetItem", "Query", "Scan"})
+
+# What can be a table's name in a PartiQL statement, quoted or not.
+_NAME = re.compile(r"[A-Za-z0-9_.-]+")
 
 # A primary key, whatever its attributes are.
 Key = bytes
@@ -57,6 +61,16 @@ class TableCall:
         )
 
     @property
+    def is_well_formed(self) -> bool:
+        """Whether everything that it reads or writes can be understood at all."""
+        try:
+            if self.operation == "BatchGetItem":
+                return all(isinstance(keys, dict) for keys in self.request["RequestItems"].values())
+            return all(isinstance(attributes, dict) for _, attributes in self.attributes_written())
+        except (AttributeError, KeyError, TypeError):
+            return False
+
+    @property
     def reads_consistently(self) -> bool:
         """Whether a call that is no batch asks for a strong read."""
         return any(part.get("ConsistentRead") for part in self._parts())
@@ -88,7 +102,8 @@ class TableCall:
 
     def _parts(self) -> list[dict[str, Any]]:
         """The statements of a PartiQL batch, which is served as a whole; else the request."""
-        parts: list[dict[str, Any]] = self.request.get("Statements", [self.request])
+        of_batch = self.request.get("Statements", [self.request])
+        parts: list[dict[str, Any]] = self.request.get("TransactStatements", of_batch)
         return parts
 
 
@@ -114,12 +129,12 @@ def _plain(attribute: Any) -> Any:
 def read_call(
     *, operation: str, body: bytes, known: KnownTable, region: str, caller: str | None
 ) -> TableCall | None:
-    """Read a call. Returns: None if it has nothing to do with a global table."""
+    """Read a call. Returns: None if it has nothing to do with a global table, or is no call."""
     try:
         request = orjson.loads(body)
-    except orjson.JSONDecodeError:
+        tables = frozenset(name for named in _named(operation, request) if (name := known(named)))
+    except (orjson.JSONDecodeError, AttributeError, TypeError):
         return None
-    tables = frozenset(name for named in _named(operation, request) if (name := known(named)))
     if not tables:
         return None
     if ":" in request.get("TableName", ""):
@@ -156,5 +171,4 @@ def _named(operation: str, request: Mapping[str, Any]) -> Iterator[str]:
 def _words(statements: list[Mapping[str, Any]]) -> Iterator[str]:
     """Every word of some PartiQL statements: one of them is the table's name."""
     for statement in statements:
-        for word in str(statement.get("Statement", "")).split():
-            yield word.strip("\"'();,").partition('"')[0]
+        yield from _NAME.findall(str(statement.get("Statement", "")))

@@ -28,6 +28,7 @@ class Table:
         )
         self.now_ms = 0.0
         self.items: dict[str, dict[str, str]] = {region: {} for region in REGIONS}
+        self.uncopied: list[str] = []
         self.streams: dict[str, list[tuple]] = {region: [] for region in REGIONS}
 
     def write(self, region: str, key: str, image: str | None, *, at: float | None = None) -> None:
@@ -44,7 +45,7 @@ class Table:
     def run(self, *, until: float) -> None:
         """Take in every replica, in order of time, what the rules say is due."""
         while True:
-            region = min(REGIONS, key=self.rules.next_ms)
+            region = min(self.rules.replicas, key=self.rules.next_ms)
             if self.rules.next_ms(region) > until:
                 self.now_ms = until
                 return
@@ -61,6 +62,22 @@ class Table:
     def heal(self) -> None:
         self.links.heal()
         self.rules.links_changed(now_ms=self.now_ms)
+
+    def remove(self, region: str) -> None:
+        self.rules.remove_replica(region)
+        self.items[region].clear()
+
+    def add(self, region: str, *, source: str) -> None:
+        """Add a replica; what the source holds is copied, item by item, by `copy_one`."""
+        self.rules.add_replica(region, source=source, now_ms=self.now_ms)
+        self.uncopied = sorted(self.items[source])
+
+    def copy_one(self, region: str, *, source: str) -> None:
+        if self.uncopied:
+            key = self.uncopied.pop()
+            image = self.items[source].get(key)
+            if image is not None and self.rules.copy(key, source=source, to=region):
+                self._apply(region, key, image)
 
     def _apply(self, region: str, key: str, image: str | None) -> None:
         old = self.items[region].pop(key, None)
@@ -268,6 +285,86 @@ def test_what_is_on_a_link_when_it_is_cut_waits_for_it():
     assert table.items[AP] == {"k": "v"}
     table.heal()
     assert table.rules.next_ms(EU) == 535
+
+
+@pytest.mark.parametrize("image", ["newer", None])
+def test_an_older_change_that_comes_to_a_new_replica_does_not_take_the_place_of_what_was_copied(
+    image,
+):
+    """How it works, MREC: the latest write wins, on every replica."""
+    table = Table()
+    table.remove(AP)
+    table.write(EU, "k", "older", at=0)
+    table.write(US, "k", image, at=10)
+    table.add(AP, source=US)
+    table.copy_one(AP, source=US)
+    table.run(until=1000)
+    assert table.items[US] == table.items[EU] == table.items[AP]
+    assert table.items[AP].get("k") == image
+
+
+def test_an_older_change_that_is_there_before_the_copy_gives_way_to_it():
+    """How it works, MREC: the latest write wins, on every replica."""
+    table = Table()
+    table.remove(AP)
+    table.write(EU, "k", "older", at=0)
+    table.write(US, "k", "newer", at=10)
+    table.add(AP, source=US)
+    table.run(until=1000)
+    table.copy_one(AP, source=US)
+    assert table.items[AP] == {"k": "newer"}
+
+
+def test_what_was_copied_to_a_new_replica_does_not_go_backwards_there():
+    """How it works, Streams: records of MREC replicas are ordered per item."""
+    table = Table()
+    table.remove(AP)
+    table.write(US, "k", "first", at=0)
+    table.add(AP, source=US)
+    table.write(EU, "k", "second", at=50)
+    table.write(US, "k", "third", at=51)
+    table.copy_one(AP, source=US)
+    table.run(until=1000)
+    assert table.streams[AP] == [("INSERT", "k", None, "third")]
+
+
+def test_what_a_region_wrote_before_it_lost_its_replica_comes_to_its_new_one_too():
+    """How it works, MREC: what was not replicated is replicated when the replica is healthy."""
+    table = Table()
+    table.cut(AP)
+    table.write(AP, "k", "v", at=0)
+    table.remove(AP)
+    table.add(AP, source=US)
+    table.heal()
+    table.run(until=1000)
+    assert [table.items[region] for region in REGIONS] == [{"k": "v"}] * 3
+
+
+@given(data=st.data(), pickup_ms=st.sampled_from([0, 100]))
+def test_a_replica_that_is_added_amid_writes_ends_as_all_others(data, pickup_ms):
+    """How it works, MREC: an item converges, in all replicas, to the version last written."""
+    table = Table(pickup_ms=pickup_ms, seed=data.draw(st.integers(0, 99)))
+    table.remove(AP)
+    for number in range(data.draw(st.integers(1, 30))):
+        joined = AP in table.rules.replicas
+        match data.draw(st.sampled_from(["write", "write", "wait", "add", "copy"])):
+            case "write":
+                region = data.draw(st.sampled_from(table.rules.replicas))
+                image = f"v{number}" if data.draw(st.booleans()) else None
+                table.write(region, data.draw(st.sampled_from("xy")), image)
+            case "wait":
+                table.run(until=table.now_ms + data.draw(st.integers(0, 150)))
+            case "add" if not joined:
+                table.add(AP, source=US)
+            case "copy" if joined:
+                table.copy_one(AP, source=US)
+    if AP not in table.rules.replicas:
+        table.add(AP, source=US)
+    while table.uncopied:
+        table.copy_one(AP, source=US)
+    table.run(until=table.now_ms + 10_000)
+    assert table.items[US] == table.items[EU] == table.items[AP]
+    assert table.rules.remembered() == 0
 
 
 ACTIONS = st.lists(

@@ -29,6 +29,9 @@ def call(operation: str, **request: Any):
         ("BatchGetItem", {"RequestItems": {"other": {}, TABLE: {}}}),
         ("TransactWriteItems", {"TransactItems": [{"Put": {"TableName": TABLE, "Item": KEY}}]}),
         ("ExecuteStatement", {"Statement": 'SELECT * FROM "antiphon-events" WHERE a = ?'}),
+        ("ExecuteStatement", {"Statement": 'UPDATE"antiphon-events"SET x = 1'}),
+        ("ExecuteStatement", {"Statement": "DELETE FROM antiphon-events WHERE a = 'x'"}),
+        ("ExecuteStatement", {"Statement": 'SELECT * FROM "antiphon-events"."by-x"'}),
         ("ExecuteStatement", {"Statement": "INSERT INTO \"antiphon-events\" VALUE {'a': 'x'}"}),
         (
             "ExecuteTransaction",
@@ -80,10 +83,45 @@ def test_a_body_that_is_no_json_is_left_to_the_engine():
             },
             True,
         ),
+        (
+            "ExecuteTransaction",
+            {"TransactStatements": [{"Statement": 'DELETE FROM "antiphon-events"'}]},
+            True,
+        ),
     ],
 )
 def test_writes_are_told_from_reads(operation, request_, writes):
     assert call(operation, **request_).writes is writes
+
+
+@pytest.mark.parametrize(
+    ("operation", "request_"),
+    [
+        ("TransactWriteItems", {"TransactItems": [TABLE]}),
+        ("BatchExecuteStatement", {"Statements": [TABLE]}),
+        ("BatchGetItem", {"RequestItems": 5}),
+    ],
+)
+def test_a_body_whose_tables_cannot_be_read_is_left_to_the_engine(operation, request_):
+    assert call(operation, **request_) is None
+
+
+@pytest.mark.parametrize(
+    ("operation", "request_", "well_formed"),
+    [
+        ("PutItem", {"TableName": TABLE, "Item": KEY}, True),
+        ("PutItem", {"TableName": TABLE, "Item": "x"}, False),
+        ("DeleteItem", {"TableName": TABLE, "Key": [KEY]}, False),
+        ("BatchWriteItem", {"RequestItems": {TABLE: [{"PutRequest": {"Item": KEY}}]}}, True),
+        ("BatchWriteItem", {"RequestItems": {TABLE: [{"PutRequest": {"Item": 5}}]}}, False),
+        ("BatchWriteItem", {"RequestItems": {TABLE: 5}}, False),
+        ("BatchGetItem", {"RequestItems": {TABLE: [KEY]}}, False),
+        ("BatchGetItem", {"RequestItems": [TABLE]}, False),
+        ("TransactWriteItems", {"TransactItems": [{"Put": {"TableName": TABLE}}]}, True),
+    ],
+)
+def test_what_is_no_item_or_key_is_told_from_one(operation, request_, well_formed):
+    assert call(operation, **request_).is_well_formed is well_formed
 
 
 def test_the_keys_of_a_batch_are_those_of_its_puts_and_deletes():

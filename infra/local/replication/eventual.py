@@ -97,16 +97,32 @@ class EventualReplication:
         for other in others:
             self._send(key, image, origin=region, to=other, stamp=stamp, now_ms=now_ms)
 
-    def holds(self, region: str, key: Hashable) -> bool:
-        """Whether a replica holds a change of an item that is still on its way to another."""
-        return region in self._held.get(key, {})
-
     def add_replica(self, region: str, *, source: str, now_ms: float) -> None:
-        """Let a region have a replica; what is on its way to `source` goes there as well."""
+        """Let a region have a replica, into which the caller copies what `source` holds.
+
+        What is on its way to `source` goes there as well. It is no newer than `source`, also
+        of items that are deleted there or were written there before it came.
+        """
         self.replicas = (*self.replicas, region)
         self._heaps[region], self._waiting[region] = [], {}
+        for held in self._held.values():
+            held.pop(region, None)
+            if source in held:
+                held[region] = held[source]
         for waiting in list(self._waiting[source].values()):
             self._launch(replace(waiting), to=region, now_ms=now_ms)
+
+    def copy(self, key: Hashable, *, source: str, to: str) -> bool:
+        """Note that `to` holds of an item what `source` does; ask under the item's locks in both.
+
+        Returns: False if it holds something newer, and nothing is to be copied.
+        """
+        held = self._held.get(key, {})
+        if to in held and (source not in held or held[source] < held[to]):
+            return False
+        if source in held:
+            held[to] = held[source]
+        return True
 
     def remove_replica(self, region: str) -> None:
         """Forget a replica and what is on its way to it; its own changes still go on."""
