@@ -17,9 +17,10 @@ import orjson
 from infra.local.engine_calls import Answer, EngineCalls, authorization
 from infra.local.eventual_replicas import EventualTable
 from infra.local.eventual_tables import EventualTables
+from infra.local.journal import STREAMS_PREFIX, Journal
 from infra.local.network import Network
-from infra.local.replicas import Journal, ReplicatedTable
-from infra.local.strong_streams import STREAMS_PREFIX, StrongStreams
+from infra.local.replicas import ReplicatedTable
+from infra.local.strong_streams import StrongStreams
 from infra.local.strong_tables import StrongTables
 from infra.local.table_answers import invalid, malformed, merged
 from infra.local.table_calls import (

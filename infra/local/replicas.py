@@ -3,7 +3,8 @@
 Reads the stream of the journal's table, woken after each write, and puts the
 images into the replicas in the journal's order. Images are passed on as the
 JSON they are, never interpreted, so every attribute survives as it is. A copy
-that fails is made again: writing the same image twice changes nothing.
+that fails is made again: writing the same image twice changes nothing. Keeps no more
+than some thousand images, however far behind a replica is: the journal has them.
 """
 
 from __future__ import annotations
@@ -14,35 +15,27 @@ import math
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from aiohttp import ClientError
 
 from infra.local.engine_calls import EngineCalls, EngineError
+from infra.local.journal import PAGE_RECORDS, Change, Journal, JournalStream
 from infra.local.replication import StrongReplication
 from infra.local.table_calls import Key, key_of
+from infra.local.writers import Write, Writers
 
 # How soon a write is seen whose doorbell did not ring, for example because its
 # caller had gone; and how soon anything that failed is tried again.
 _POLL_S = 1.0
 _RETRY_S = 0.2
-# DynamoDB's own limits of a batch and of a page of stream records.
+# DynamoDB's own limit of a batch.
 _BATCH_ITEMS = 25
-_PAGE_RECORDS = 1000
-# Writers remembered; each write is forgotten once its record has been read.
-_REMEMBERED_WRITERS = 10_000
+# Of how many records a table keeps what they say; the journal has what is let go.
+KEPT_CHANGES = 5_000
 
 _logger = logging.getLogger("wan.replicas")
 
 FAILURES = (ClientError, TimeoutError, EngineError)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Journal:
-    """Where the one true copy of every global table is."""
-
-    url: str
-    region: str
 
 
 @dataclass(kw_only=True)
@@ -51,37 +44,6 @@ class Lag:
 
     last_ms: float | None = None
     pending: int = 0
-
-
-class Writers:
-    """Which region a record in the journal came from, which its stream does not say."""
-
-    def __init__(self) -> None:
-        self._by_key: OrderedDict[Key, list[str]] = OrderedDict()
-
-    def enter(self, key: Key, region: str) -> None:
-        """Remember that a write of `key` is on its way from `region`."""
-        self._by_key.setdefault(key, []).append(region)
-        while len(self._by_key) > _REMEMBERED_WRITERS:
-            self._by_key.popitem(last=False)
-
-    def leave(self, key: Key, region: str) -> None:
-        """Forget a write that failed."""
-        regions = self._by_key.get(key, [])
-        if region in regions:
-            regions.remove(region)
-        if not regions:
-            self._by_key.pop(key, None)
-
-    def take(self, key: Key) -> str | None:
-        """The region whose write of `key` is the next in the journal, if known."""
-        regions = self._by_key.get(key)
-        if not regions:
-            return None
-        region = regions.pop(0)
-        if not regions:
-            del self._by_key[key]
-        return region
 
 
 class ReplicatedTable:
@@ -113,13 +75,16 @@ class ReplicatedTable:
         self.stream_arn = stream_arn
         self.writers = Writers()
         self.key_names = key_names
-        self._journal = journal
+        self._home = journal.region
+        self._stream = JournalStream(stream_arn, journal=journal, calls=calls)
         self._engines = engines
         self._calls = calls
         self._now_ms = now_ms
         # By replica, the sequence number of the last record that its stream shows.
         self._shown: dict[str, str] = {}
-        self._images: dict[int, tuple[dict[str, Any], int]] = {}
+        # By position: the sequence number, and how many replicas have still to show it.
+        self._records: dict[int, tuple[str, int]] = {}
+        self._changes: OrderedDict[int, Change] = OrderedDict()
         self._last_ms: dict[tuple[str, str], float] = {}
         self._read = 0
         self._doorbell = asyncio.Event()
@@ -140,7 +105,7 @@ class ReplicatedTable:
     def shown(self, region: str) -> str | None:
         """The sequence number up to which a replica's stream shows the journal's, if at all."""
         for position in self.rules.arrive(region, now_ms=self._now_ms()):
-            self._shown[region] = self._images[position][0]["SequenceNumber"]
+            self._shown[region], _ = self._records[position]
         return self._shown.get(region)
 
     def ring(self) -> None:
@@ -171,56 +136,48 @@ class ReplicatedTable:
             changed.set()
 
     async def _read_journal(self) -> None:
-        iterator: str | None = None
-        last_sequence: str | None = None
+        over: list[Write] = []
         while True:
+            over += self.writers.take_over()
             try:
-                if iterator is None:
-                    iterator = await self._open_stream(after=last_sequence)
-                page = await self._call_journal(
-                    "DynamoDBStreams_20120810.GetRecords",
-                    {"ShardIterator": iterator, "Limit": _PAGE_RECORDS},
-                )
+                changes = await self._stream.following()
             except FAILURES as error:
                 _logger.warning("the journal of %s cannot be read yet: %s", self.name, error)
-                iterator = None
                 await asyncio.sleep(_RETRY_S)
                 continue
-            iterator = page.get("NextShardIterator")
-            for record in page["Records"]:
-                self._take(record["dynamodb"])
-                last_sequence = record["dynamodb"]["SequenceNumber"]
-            if page["Records"]:
+            for change in changes:
+                self._take(change)
+            if len(changes) < PAGE_RECORDS:
+                # All that they made, if they made anything, has been read by now.
+                self.writers.forget(over)
+                over.clear()
+            if changes:
                 self._wake()
             else:
                 await wait_for(self._doorbell, _POLL_S)
 
-    async def _open_stream(self, *, after: str | None) -> str:
-        stream = self.stream_arn
-        shards = await self._call_journal(
-            "DynamoDBStreams_20120810.DescribeStream", {"StreamArn": stream}
-        )
-        position = (
-            {"ShardIteratorType": "TRIM_HORIZON"}
-            if after is None
-            else {"ShardIteratorType": "AFTER_SEQUENCE_NUMBER", "SequenceNumber": after}
-        )
-        opened = await self._call_journal(
-            "DynamoDBStreams_20120810.GetShardIterator",
-            {
-                "StreamArn": stream,
-                "ShardId": shards["StreamDescription"]["Shards"][0]["ShardId"],
-                **position,
-            },
-        )
-        return str(opened["ShardIterator"])
-
-    def _take(self, change: dict[str, Any]) -> None:
+    def _take(self, change: Change) -> None:
         self._read += 1
         key = key_of(change["Keys"], self.key_names)
-        origin = self.writers.take(key) or self._journal.region
-        self._images[self._read] = (change, len(self._engines))
+        origin = self.writers.take(key) or self._home
+        self._records[self._read] = (change["SequenceNumber"], len(self._engines))
+        self._keep(self._read, change)
         self.rules.committed(self._read, origin=origin, now_ms=self._now_ms())
+
+    def _keep(self, position: int, change: Change) -> None:
+        """Keep what a record says; if that is too much, let go what has been kept longest."""
+        self._changes[position] = change
+        while len(self._changes) > KEPT_CHANGES:
+            self._changes.popitem(last=False)
+
+    async def _recall(self, position: int) -> None:
+        """Read what some records say once more. Raises: one of `FAILURES`."""
+        number, _ = self._records[position]
+        changes = await self._stream.again(number)
+        if not changes:
+            raise EngineError(f"the journal of {self.name} has let go of record {number}")
+        for behind, change in enumerate(changes):
+            self._keep(position + behind, change)
 
     async def _deliver(self, region: str) -> None:
         changed = self._changed[region]
@@ -230,11 +187,9 @@ class ReplicatedTable:
             if wait_ms > 0:
                 await wait_for(changed, None if math.isinf(wait_ms) else wait_ms / 1000)
                 continue
-            batch = self._next_batch(region)
-            if not batch:
-                continue
             try:
-                await self._write(region, [self._images[position][0] for position in batch])
+                batch = await self._next_batch(region)
+                await self._write(region, list(batch.values()))
             except FAILURES as error:
                 _logger.warning("%s cannot take a copy of %s yet: %s", region, self.name, error)
                 await asyncio.sleep(_RETRY_S)
@@ -242,20 +197,28 @@ class ReplicatedTable:
             for position in batch:
                 self._delivered(region, position)
 
-    def _next_batch(self, region: str) -> list[int]:
-        """The first records that are due, as many as one batch takes; no key twice."""
-        batch: list[int] = []
+    async def _next_batch(self, region: str) -> dict[int, Change]:
+        """The first records that are due, as many as one batch takes; no key twice.
+
+        Raises: one of `FAILURES`.
+        """
+        batch: dict[int, Change] = {}
         keys: set[Key] = set()
         due = self.rules.readable(region, now_ms=self._now_ms(), limit=_BATCH_ITEMS)
         for position in due:
-            key = key_of(self._images[position][0]["Keys"], self.key_names)
+            if position not in self._changes:
+                await self._recall(position)
+            change = self._changes[position]
+            key = key_of(change["Keys"], self.key_names)
             if key in keys:
                 break
             keys.add(key)
-            batch.append(position)
+            batch[position] = change
         return batch
 
-    async def _write(self, region: str, changes: list[dict[str, Any]]) -> None:
+    async def _write(self, region: str, changes: list[Change]) -> None:
+        if not changes:
+            return
         requests = [
             {"PutRequest": {"Item": change["NewImage"]}}
             if "NewImage" in change
@@ -274,16 +237,12 @@ class ReplicatedTable:
     def _delivered(self, region: str, position: int) -> None:
         origin, took_ms = self.rules.applied(region, position)
         self._last_ms[origin, region] = round(took_ms, 1)
-        change, left = self._images[position]
+        number, left = self._records[position]
         if left == 1:
-            del self._images[position]
+            del self._records[position]
+            self._changes.pop(position, None)
         else:
-            self._images[position] = (change, left - 1)
-
-    async def _call_journal(self, target: str, request: dict[str, Any]) -> Any:
-        return await self._calls.json_api(
-            self._journal.url, target, region=self._journal.region, request=request
-        )
+            self._records[position] = (number, left - 1)
 
 
 async def wait_for(event: asyncio.Event, timeout_s: float | None) -> None:

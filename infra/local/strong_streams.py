@@ -15,14 +15,22 @@ from typing import Any
 import orjson
 
 from infra.local.engine_calls import Answer, EngineCalls, EngineError
-from infra.local.replicas import Journal, ReplicatedTable
+from infra.local.journal import PAGE_RECORDS, STREAMS_PREFIX, Journal
+from infra.local.replicas import ReplicatedTable
 from infra.local.table_answers import internal_error, invalid, json_answer, refused
 
-STREAMS_PREFIX = "DynamoDBStreams_20120810."
 # Engines' own iterators begin otherwise.
 _OURS = "replica-"
+# What an iterator holds.
+_POSITION: Mapping[str, type | tuple[type, ...]] = {
+    "table": str,
+    "region": str,
+    "view": str,
+    "kind": str,
+    "number": (str, type(None)),
+    "since_s": (int, float),
+}
 _ITERATOR_LIFE_S = 15 * 60
-_PAGE_RECORDS = 1000
 _NOT_SHOWN = {
     "KEYS_ONLY": ("NewImage", "OldImage"),
     "NEW_IMAGE": ("OldImage",),
@@ -120,14 +128,14 @@ class StrongStreams:
 
     async def _records(self, request: dict[str, Any], region: str) -> Answer:
         position = _position_in(str(request["ShardIterator"]))
-        table = self._tables.get(position.get("table", ""))
+        table = self._tables.get(position["table"]) if position else None
         if table is None or position["region"] != region:
             return invalid("Invalid ShardIterator")
         if self._now_s() - position["since_s"] > _ITERATOR_LIFE_S:
             return refused("ExpiredIteratorException", "The shard iterator has expired.")
-        limit = request.get("Limit", _PAGE_RECORDS)
-        if not isinstance(limit, int) or not 1 <= limit <= _PAGE_RECORDS:
-            return invalid(f"Limit must be between 1 and {_PAGE_RECORDS}, not {limit}")
+        limit = request.get("Limit", PAGE_RECORDS)
+        if not isinstance(limit, int) or not 1 <= limit <= PAGE_RECORDS:
+            return invalid(f"Limit must be between 1 and {PAGE_RECORDS}, not {limit}")
         records = await self._read(table, position, region=region, limit=limit)
         if records:
             last = records[-1]["dynamodb"]["SequenceNumber"]
@@ -192,4 +200,7 @@ def _position_in(iterator: str) -> dict[str, Any]:
         position = orjson.loads(base64.urlsafe_b64decode(iterator.removeprefix(_OURS)))
     except (binascii.Error, ValueError):
         return {}
-    return position if isinstance(position, dict) else {}
+    whole = isinstance(position, dict) and position.keys() == _POSITION.keys()
+    if not whole or not all(isinstance(position[part], _POSITION[part]) for part in _POSITION):
+        return {}
+    return dict(position)

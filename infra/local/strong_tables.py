@@ -15,8 +15,9 @@ from collections.abc import Awaitable, Callable, Mapping
 from http import HTTPStatus
 
 from infra.local.engine_calls import Answer, EngineCalls, authorization
+from infra.local.journal import Journal
 from infra.local.network import Dropped, Network
-from infra.local.replicas import Journal, ReplicatedTable
+from infra.local.replicas import ReplicatedTable
 from infra.local.table_answers import internal_error, invalid, refused
 from infra.local.table_calls import TARGET_PREFIX, TRANSACTIONS, Key, TableCall, key_of
 
@@ -88,16 +89,17 @@ class StrongTables:
 
     async def _to_journal_as_writer(self, call: TableCall, keys: _Keys) -> Answer:
         """Write, and let the tables know whose record it is that the journal shows next."""
-        for table, written in keys.items():
-            for key in written:
-                table.writers.enter(key, call.region)
-        answer = await self._to_journal(call)
-        for table, written in keys.items():
-            for key in written:
-                if not answer.ok:
-                    table.writers.leave(key, call.region)
-            table.ring()
-        return answer
+        writes = [
+            (table, table.writers.enter(key, call.region))
+            for table, written in keys.items()
+            for key in written
+        ]
+        try:
+            return await self._to_journal(call)
+        finally:
+            for table, write in writes:
+                table.writers.over(write)
+                table.ring()
 
     async def _agreed(self, call: TableCall, act: Callable[[], Awaitable[Answer]]) -> Answer:
         """Do something in the middle of the round trip to a majority."""

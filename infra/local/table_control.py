@@ -14,8 +14,9 @@ from typing import Any
 
 from infra.local.engine_calls import Answer, EngineCalls, EngineError
 from infra.local.eventual_replicas import EventualTable
+from infra.local.journal import Journal
 from infra.local.network import Network
-from infra.local.replicas import Journal, ReplicatedTable
+from infra.local.replicas import ReplicatedTable
 from infra.local.replication import EventualReplication, StrongReplication
 from infra.local.table_answers import Refused, internal_error, invalid, json_answer, refused
 from infra.local.table_calls import TARGET_PREFIX

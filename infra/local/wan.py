@@ -31,10 +31,10 @@ from infra.local.faults import Fate, Faults
 from infra.local.front import MAX_BODY_BYTES as FRONT_BODY_BYTES
 from infra.local.front import Front, hang_up
 from infra.local.global_tables import GlobalCall, GlobalTables
+from infra.local.journal import Journal
 from infra.local.network import Dropped, Network
 from infra.local.refusals import PUT_EVENTS, throttled, with_refused, without
 from infra.local.region_control import RegionControl
-from infra.local.replicas import Journal
 from infra.local.replication import Links, round_trips
 from infra.local.streams import StreamDispatcher
 

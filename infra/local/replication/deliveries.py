@@ -2,7 +2,8 @@
 
 Pure: no input or output, no clock; every method that depends on time is told it, in
 milliseconds. Guarantees one order of records on every replica, delivery to every replica
-once the network allows, and none before.
+once the network allows, and none before. Remembers a record, some hundred bytes of it and
+nothing of what it says, until the last replica holds it.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from itertools import islice
 from infra.local.replication.links import Links, Route
 
 
-@dataclass(kw_only=True)
+@dataclass(kw_only=True, slots=True)
 class _Journey:
     """A record's way to one replica; no route while nobody who has it reaches the replica."""
 
@@ -24,7 +25,7 @@ class _Journey:
     arrival_ms: float
 
 
-@dataclass(kw_only=True)
+@dataclass(kw_only=True, slots=True)
 class _Record:
     position: int
     origin: str
@@ -61,8 +62,9 @@ class Deliveries:
             appended_ms=now_ms,
             known_since_ms={origin: now_ms + half_ms, partner: now_ms + 2 * half_ms},
         )
+        routes = _Routes(self._links)
         for region, waiting in self._waiting.items():
-            record.journeys[region] = self._journey(record, region, now_ms=now_ms)
+            record.journeys[region] = self._journey(record, region, routes, now_ms=now_ms)
             waiting.append(record)
 
     def due(self, region: str, *, now_ms: float, limit: int | None) -> list[int]:
@@ -82,17 +84,19 @@ class Deliveries:
         record = self._waiting[region].popleft()
         assert record.position == position, "a replica takes records in the journal's order"
         record.known_since_ms.setdefault(region, now_ms)
+        del record.journeys[region]
         return now_ms - record.appended_ms
 
     def links_changed(self, *, now_ms: float) -> None:
         """Plan again what was on its way over a link that is cut, or had no way at all."""
+        routes = _Routes(self._links)
         for region, waiting in self._waiting.items():
             for record in waiting:
                 journey = record.journeys[region]
                 if journey.route is None or not self._links.is_open(journey.route):
                     if journey.route is not None and journey.arrival_ms <= now_ms:
                         continue  # It had arrived before the cut, and waits for an earlier one.
-                    record.journeys[region] = self._journey(record, region, now_ms=now_ms)
+                    record.journeys[region] = self._journey(record, region, routes, now_ms=now_ms)
 
     def pending(self, region: str) -> Mapping[str, int]:
         """How many records of each origin a replica has still to get."""
@@ -108,12 +112,26 @@ class Deliveries:
                 return
             yield record
 
-    def _journey(self, record: _Record, region: str, *, now_ms: float) -> _Journey:
+    def _journey(self, record: _Record, region: str, routes: _Routes, *, now_ms: float) -> _Journey:
         best = _Journey(route=None, arrival_ms=math.inf)
         for holder, since_ms in record.known_since_ms.items():
-            route = self._links.route(holder, region)
+            route = routes.between(holder, region)
             if route is not None:
                 arrival_ms = max(now_ms, since_ms) + self._links.travel_ms(route.regions)
                 if arrival_ms < best.arrival_ms:
                     best = _Journey(route=route, arrival_ms=arrival_ms)
         return best
+
+
+class _Routes:
+    """Routes as they are now, each looked for once: what waits for a mended link are many."""
+
+    def __init__(self, links: Links) -> None:
+        self._links = links
+        self._known: dict[tuple[str, str], Route | None] = {}
+
+    def between(self, a: str, b: str) -> Route | None:
+        """The quickest way from `a` to `b`, if there is one."""
+        if (a, b) not in self._known:
+            self._known[a, b] = self._links.route(a, b)
+        return self._known[a, b]
