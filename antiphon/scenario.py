@@ -171,6 +171,10 @@ class _Reader:
     def _entries(self, node: yaml.MappingNode) -> dict[str, yaml.Node]:
         entries: dict[str, yaml.Node] = {}
         for key, value in node.value:
+            if not isinstance(key, yaml.ScalarNode):
+                raise self._mistake(
+                    key, f"a name is expected before the colon; a step is {EXAMPLE}"
+                )
             if key.value in entries:
                 raise self._mistake(key, f"{key.value} is given twice")
             entries[key.value] = value
@@ -179,7 +183,8 @@ class _Reader:
     def _value(self, node: yaml.Node) -> Any:
         try:
             return yaml.safe_load(yaml.serialize(node, Dumper=yaml.SafeDumper))
-        except yaml.YAMLError as error:
+        except (yaml.YAMLError, ValueError, AttributeError) as error:
+            # The last two from values that are no date or number, though they claim to be.
             raise self._mistake(node, f"this cannot be read: {error}") from error
 
     def _seconds(self, node: yaml.Node, what: str) -> float:

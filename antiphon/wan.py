@@ -51,7 +51,7 @@ def cut(a: A, b: B = None, *, aws_port: AwsPort = DEFAULT_AWS_PORT) -> None:
 
 @wan.command(epilog="Examples: antiphon wan heal; antiphon wan heal us-east-1 ap-south-1")
 def heal(a: OptionalA = None, b: B = None, *, aws_port: AwsPort = DEFAULT_AWS_PORT) -> None:
-    """Heal the link between two regions, all links of one, or without a region all."""
+    """Heal the link between two regions, all of one, or without a region all, delays too."""
     if a is None:
         connection = _open(aws_port)
         connection.change_wan("heal")
@@ -60,10 +60,13 @@ def heal(a: OptionalA = None, b: B = None, *, aws_port: AwsPort = DEFAULT_AWS_PO
         _order_links(aws_port, "heal", a=a, b=b)
 
 
-@wan.command(epilog="Example: antiphon wan delay eu-west-1 ap-south-1 --ms 400 --jitter 100")
+@wan.command(
+    epilog="Examples: antiphon wan delay eu-west-1 ap-south-1 --ms 400 --jitter 100; "
+    "antiphon wan delay ap-south-1 --ms 400"
+)
 def delay(
     a: A,
-    b: Annotated[str, typer.Argument(metavar="B", help="The other one.")],
+    b: B = None,
     *,
     ms: Annotated[int, typer.Option("--ms", min=0, max=MAX_MS, help="The new round trip, in ms.")],
     jitter: Annotated[
@@ -71,8 +74,16 @@ def delay(
     ] = 0,
     aws_port: AwsPort = DEFAULT_AWS_PORT,
 ) -> None:
-    """Give the link between two regions another round trip."""
+    """Give the link between two regions, or all links of one, another round trip."""
     _order_links(aws_port, "delay", a=a, b=b, ms=ms, **({"jitter_ms": jitter} if jitter else {}))
+
+
+@wan.command(
+    epilog="Examples: antiphon wan undelay eu-west-1 ap-south-1; antiphon wan undelay ap-south-1"
+)
+def undelay(a: A, b: B = None, *, aws_port: AwsPort = DEFAULT_AWS_PORT) -> None:
+    """Give the link between two regions, or all links of one, its usual round trip back."""
+    _order_links(aws_port, "undelay", a=a, b=b)
 
 
 @wan.command(epilog="Example: antiphon wan lose us-east-1 eu-west-1 --answers 0.1")

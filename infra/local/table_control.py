@@ -1,29 +1,30 @@
 """Makes, changes, describes and ends global tables, as DynamoDB's control plane does.
 
 One change at a time; a change is made as a whole before it is answered, so a replica is never
-seen as being created. What fails half-way is taken back. What DynamoDB refuses is refused
-before anything is done.
+seen as being created. What DynamoDB refuses, and what concerns a region that is dead, is refused
+before anything is done. What fails half-way is taken back, in every region that answers.
 """
 
 from __future__ import annotations
 
 import asyncio
-import random
-from collections.abc import Mapping
+import logging
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from infra.local.engine_calls import Answer, EngineCalls, EngineError
 from infra.local.eventual_replicas import EventualTable
 from infra.local.journal import Journal
 from infra.local.network import Network
-from infra.local.replicas import ReplicatedTable
-from infra.local.replication import EventualReplication, StrongReplication
+from infra.local.replicas import FAILURES, ReplicatedTable
+from infra.local.running_tables import RunningTables
 from infra.local.table_answers import Refused, internal_error, invalid, json_answer, refused
 from infra.local.table_calls import TARGET_PREFIX
 from infra.local.table_definitions import (
     Members,
     changes_members,
     check_can_be_strong,
+    common_part,
     definition_of,
     members_after,
     read_change,
@@ -32,17 +33,12 @@ from infra.local.table_definitions import (
 )
 
 OPERATIONS = frozenset({"DescribeTable", "UpdateTable", "DeleteTable", "UpdateTimeToLive"})
-# How long a change of an eventual table lies before it is sent, at most: "typically within a
-# second" is how long DynamoDB says that replication takes.
-PICKUP_MS = 300.0
-# How long, at most, an eventual read of a strong table lags behind its stream.
-READ_LAG_MS = 20.0
 # How long the last replica is given to get what the others hold, before they are deleted.
 _CATCH_UP_S = 10.0
 _CATCH_UP_PAUSE_S = 0.05
-# What DynamoDB lets differ between the replicas of a global table.
-_OF_ONE_REPLICA = frozenset({"TableName", "DeletionProtectionEnabled", "TableClass"})
 _EVERYTHING = "NEW_AND_OLD_IMAGES"
+
+_logger = logging.getLogger("wan.tables")
 
 
 class TableControl:
@@ -66,15 +62,20 @@ class TableControl:
         self._engines = engines
         self._network = network
         self._calls = calls
-        self._realistic = realistic
         self._one_at_a_time = asyncio.Lock()
-        self._tasks = asyncio.TaskGroup()
-        self._running: dict[str, asyncio.Task[None]] = {}
+        self._running = RunningTables(
+            strong,
+            eventual,
+            journal=journal,
+            engines=engines,
+            network=network,
+            calls=calls,
+            realistic=realistic,
+        )
 
     async def run(self) -> None:
         """Let the tables replicate until cancelled."""
-        async with self._tasks:
-            await asyncio.Event().wait()
+        await self._running.run()
 
     async def answer(self, operation: str, request: dict[str, Any], region: str) -> Answer:
         """Serve a call on a table that is global, or that is to become it."""
@@ -86,12 +87,14 @@ class TableControl:
                 return await self._change(operation, {**request, "TableName": name}, region)
         except Refused as error:
             return error.answer
-        except EngineError as error:
-            return error.answer or internal_error()
+        except FAILURES as error:
+            _logger.warning("%s of %s in %s failed: %r", operation, name, region, error)
+            said = error.answer if isinstance(error, EngineError) else None
+            return said or internal_error()
 
     async def _change(self, operation: str, request: dict[str, Any], region: str) -> Answer:
         name = request["TableName"]
-        members = self._members(name, region)
+        members = self._running.members(name, region)
         if region not in members.replicas:
             message = f"Requested resource not found: Table: {name} not found"
             return refused("ResourceNotFoundException", message)
@@ -105,8 +108,9 @@ class TableControl:
                     "Time to Live is not supported on global tables with multi-Region strong "
                     "consistency"
                 )
-            answers = [await self._call(at, operation, request) for at in members.replicas]
-            return json_answer(answers[members.replicas.index(region)])
+            self._check_alive(members.replicas)
+            answers = {at: await self._call(at, operation, request) for at in members.replicas}
+            return json_answer(answers[region])
         return await self._delete(name, members, region)
 
     async def _update_members(
@@ -116,16 +120,17 @@ class TableControl:
         description = await self._describe(name, region)
         change = read_change(request)
         after = members_after(before, change, name=name, here=region, known=self._engines)
+        self._check_alive({*before.replicas, *after.replicas})
         if before.mode is None and after.mode == "STRONG":
             await self._check_can_be_strong(description, region)
         if after.mode == "EVENTUAL" and change.created:
             description = await self._with_stream(description, region)
         await self._create(description, change.created)
-        if before.mode is None and after.mode is not None:
-            await self._begin(description, after, first=region)
-        elif after.mode == "EVENTUAL":
-            for created in change.created:
-                await self._eventual[name].add_replica(created, source=region)
+        try:
+            await self._begin(description, before, after, here=region)
+        except FAILURES:
+            await self._take_back(name, before, change.created)
+            raise
         await self._leave(name, before, after, last=region)
         return self._described(await self._describe(name, region), region, "TableDescription")
 
@@ -163,61 +168,50 @@ class TableControl:
             for region in regions:
                 await self._call(region, "CreateTable", definition_of(description, view=None))
                 made.append(region)
-        except EngineError as error:
+        except FAILURES as error:
             name = description["TableName"]
-            for region in made:
-                await self._call(region, "DeleteTable", {"TableName": name})
+            await self._delete_tables(name, made)
             if "ResourceInUseException" in str(error):
                 raise Refused(replica_exists(name)) from error
             raise
 
-    async def _begin(self, description: Mapping[str, Any], members: Members, *, first: str) -> None:
-        """Let a table whose replicas are there be global from now on."""
+    async def _begin(
+        self, description: Mapping[str, Any], before: Members, after: Members, *, here: str
+    ) -> None:
+        """Let the replicas that are there now take part in a global table."""
         name = description["TableName"]
-        by_kind = {key["KeyType"]: key["AttributeName"] for key in description["KeySchema"]}
-        key_names = tuple(by_kind[kind] for kind in ("HASH", "RANGE") if kind in by_kind)
-        links, now_ms = self._network.links, self._network.now_ms
-        chance = random.Random(name)  # noqa: S311 - delays, nothing secret
-        if members.mode == "EVENTUAL":
-            eventual = EventualTable(
-                name,
-                EventualReplication(
-                    links,
-                    replicas=[first],
-                    pickup_ms=PICKUP_MS if self._realistic else 0.0,
-                    chance=chance,
-                ),
-                key_names=key_names,
-                engines=self._engines,
-                calls=self._calls,
-                now_ms=now_ms,
-            )
-            self._eventual[name] = eventual
-            self._running[name] = self._tasks.create_task(eventual.run())
-            for region in members.replicas:
-                if region != first:
-                    await eventual.add_replica(region, source=first)
-            return
-        definition = definition_of(description, view=_EVERYTHING)
-        made = await self._call_journal("CreateTable", definition)
-        strong = ReplicatedTable(
-            name,
-            StrongReplication(
-                links,
-                replicas=members.replicas,
-                read_lag_ms=READ_LAG_MS if self._realistic else 0.0,
-                chance=chance,
-            ),
-            journal=self._journal,
-            engines={region: self._engines[region] for region in members.replicas},
-            key_names=key_names,
-            stream_arn=made["TableDescription"]["LatestStreamArn"],
-            witness=members.witness,
-            calls=self._calls,
-            now_ms=now_ms,
-        )
-        self._strong[name] = strong
-        self._running[name] = self._tasks.create_task(strong.run())
+        if after.mode == "STRONG" and before.mode is None:
+            definition = definition_of(description, view=_EVERYTHING)
+            made = await self._call_journal("CreateTable", definition)
+            stream_arn = made["TableDescription"]["LatestStreamArn"]
+            self._running.begin_strong(description, after, stream_arn=stream_arn)
+        elif after.mode == "EVENTUAL":
+            if before.mode is None:
+                self._running.begin_eventual(description, first=here)
+            for region in after.replicas:
+                if region not in before.replicas:
+                    await self._eventual[name].add_replica(region, source=here)
+
+    async def _take_back(self, name: str, before: Members, created: Iterable[str]) -> None:
+        """Leave a table as it was before it got replicas that could not take part."""
+        if before.mode is None:
+            self._running.end(name)
+        else:
+            for region in set(created) & set(self._eventual[name].replicas):
+                self._eventual[name].remove_replica(region)
+        await self._delete_tables(name, created)
+
+    async def _delete_tables(self, name: str, regions: Iterable[str]) -> None:
+        for region in regions:
+            try:
+                await self._call(region, "DeleteTable", {"TableName": name})
+            except FAILURES as error:
+                _logger.warning("the table %s is left over in %s: %s", name, region, error)
+
+    def _check_alive(self, regions: Iterable[str]) -> None:
+        """Raise Refused for a change that concerns a dead region: nobody there would make it."""
+        if any(self._network.faults.is_killed(region) for region in regions):
+            raise Refused(internal_error())
 
     async def _leave(self, name: str, before: Members, after: Members, *, last: str) -> None:
         """End replicas that a change has left out, and a global table that has one left."""
@@ -225,7 +219,7 @@ class TableControl:
         if before.mode == "STRONG" and after.mode is None:
             await self._catch_up(self._strong[name], last)
         if before.mode is not None and after.mode is None:
-            self._end(name)
+            self._running.end(name)
             if before.mode == "STRONG":
                 await self._call_journal("DeleteTable", {"TableName": name})
         for region in gone:
@@ -248,28 +242,24 @@ class TableControl:
                 )
             await asyncio.sleep(_CATCH_UP_PAUSE_S)
 
-    def _end(self, name: str) -> None:
-        self._strong.pop(name, None)
-        self._eventual.pop(name, None)
-        self._running.pop(name).cancel()
-
     async def _update(self, request: dict[str, Any], members: Members, region: str) -> Answer:
         """Change what all replicas have in common, and what only this one has."""
         stream = request.get("StreamSpecification")
-        if members.mode == "EVENTUAL" and stream is not None and not stream.get("StreamEnabled"):
+        switches_off = isinstance(stream, dict) and not stream.get("StreamEnabled")
+        if members.mode == "EVENTUAL" and switches_off:
             return invalid("The stream of a replica of a global table cannot be disabled")
+        self._check_alive(members.replicas)
         await self._call(region, "UpdateTable", request)
-        common = {name: part for name, part in request.items() if name not in _OF_ONE_REPLICA}
-        if common:
-            common["TableName"] = request["TableName"]
+        common = common_part(request)
+        if len(common) > 1:
             for other in members.replicas:
                 if other != region:
                     await self._call(other, "UpdateTable", common)
             common.pop("StreamSpecification", None)
             if members.mode == "STRONG" and len(common) > 1:
                 await self._call_journal("UpdateTable", common)
-        described = await self._describe(request["TableName"], region)
-        return self._described(described, region, "TableDescription")
+        name = request["TableName"]
+        return self._described(await self._describe(name, region), region, "TableDescription")
 
     async def _delete(self, name: str, members: Members, region: str) -> Answer:
         """Delete a replica; what the others hold stays."""
@@ -280,20 +270,13 @@ class TableControl:
             )
         deleted = await self._call(region, "DeleteTable", {"TableName": name})
         if len(members.replicas) == 2:  # noqa: PLR2004 - this one and the last
-            self._end(name)
+            self._running.end(name)
         else:
             self._eventual[name].remove_replica(region)
         return json_answer(deleted)
 
-    def _members(self, name: str, region: str) -> Members:
-        if (strong := self._strong.get(name)) is not None:
-            return Members(replicas=strong.replicas, witness=strong.witness, mode="STRONG")
-        if (eventual := self._eventual.get(name)) is not None:
-            return Members(replicas=eventual.replicas, mode="EVENTUAL")
-        return Members(replicas=(region,))
-
     def _described(self, description: dict[str, Any], region: str, part: str) -> Answer:
-        members = self._members(description["TableName"], region)
+        members = self._running.members(description["TableName"], region)
         if members.mode is not None and region in members.replicas:
             description = with_members(description, members, here=region)
         return json_answer({part: description})

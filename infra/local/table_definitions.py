@@ -18,6 +18,9 @@ Mode = Literal["EVENTUAL", "STRONG"]
 _STRONG_MEMBERS = 3
 _CHANGES = ("ReplicaUpdates", "MultiRegionConsistency", "GlobalTableWitnessUpdates")
 
+# What DynamoDB lets differ between the replicas of a global table.
+_OF_ONE_REPLICA = frozenset({"DeletionProtectionEnabled", "TableClass"})
+
 
 @dataclass(frozen=True, kw_only=True)
 class Members:
@@ -206,6 +209,11 @@ def check_can_be_strong(description: Mapping[str, Any], *, empty: bool, ttl: boo
                 "multi-Region strong consistency"
             )
         )
+
+
+def common_part(request: Mapping[str, Any]) -> dict[str, Any]:
+    """What of an UpdateTable is for all replicas: the table's name, and maybe nothing else."""
+    return {name: part for name, part in request.items() if name not in _OF_ONE_REPLICA}
 
 
 def definition_of(description: Mapping[str, Any], *, view: str | None) -> dict[str, Any]:

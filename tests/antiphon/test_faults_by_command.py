@@ -24,6 +24,7 @@ def antiphon(system, *words: str):
             ["wan", "delay", WEST, EAST, "--ms", "90", "--jitter", "20"],
             {"action": "delay", "a": EAST, "b": WEST, "ms": 90, "jitter_ms": 20},
         ),
+        (["wan", "undelay", WEST, EAST], {"action": "undelay", "a": EAST, "b": WEST}),
         (
             ["wan", "lose", EAST, SOUTH, "--answers", "0.1"],
             {"action": "lose", "a": EAST, "b": SOUTH, "requests": 0.0, "answers": 0.1},
@@ -51,6 +52,13 @@ def test_without_regions_calls_on_every_link_are_meant(system):
     assert antiphon(system, "wan", "repeat", "--rate", "0.2").exit_code == 0
     assert [(one["a"], one["b"]) for one in system.wan_requests] == ALL_LINKS
     assert {one["rate"] for one in system.wan_requests} == {0.2}
+
+
+@pytest.mark.parametrize("words", [["delay", SOUTH, "--ms", "90"], ["undelay", SOUTH]])
+def test_with_one_region_every_link_of_it_is_meant(system, words):
+    assert antiphon(system, "wan", *words).exit_code == 0
+    assert [(one["a"], one["b"]) for one in system.wan_requests] == [(WEST, SOUTH), (EAST, SOUTH)]
+    assert {one["action"] for one in system.wan_requests} == {words[0]}
 
 
 @pytest.mark.parametrize(
