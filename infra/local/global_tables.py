@@ -113,11 +113,14 @@ class GlobalTables:
             operation=operation, body=body, known=self._known, region=region, caller=caller
         )
 
-    def needs_agreement(self, call: GlobalCall) -> bool:
-        """Whether a call needs another region to agree."""
-        if isinstance(call, OtherCall) or not call.tables & self.strong.keys():
-            return False
-        return call.writes or call.reads_consistently or call.operation in BATCHES
+    def agreeing(self, call: GlobalCall) -> tuple[str, ...]:
+        """The regions of which a majority has to agree to a call; none if it needs none."""
+        if isinstance(call, OtherCall):
+            return ()
+        strong = sorted(call.tables & self.strong.keys())
+        if strong and (call.writes or call.reads_consistently or call.operation in BATCHES):
+            return self.strong[strong[0]].rules.members
+        return ()
 
     async def answer(self, call: GlobalCall) -> Answer:
         """Serve a recognised call."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 from infra.local.faults import Fate, Faults
 from infra.local.replication import Links
@@ -87,20 +87,22 @@ class Network:
             return Fate.ARRIVES
         return self.faults.fate((caller, region))
 
-    def fate_of_agreement(self, region: str) -> Fate:
-        """What becomes of a region's call to the region that it needs for a majority."""
-        return self.faults.fate((region, self.links.nearest(region)))
+    def fate_of_agreement(self, region: str, members: Collection[str]) -> Fate:
+        """What becomes of a region's call to the member that it needs for a majority."""
+        return self.faults.fate((region, self.links.nearest(region, members=members)))
 
-    async def majority_ms(self, region: str, *, within_s: float) -> float:
-        """The round trip to a majority, waiting some time for there to be one.
+    async def majority_ms(self, region: str, members: Collection[str], *, within_s: float) -> float:
+        """The round trip to a majority of some regions, waiting some time for there to be one.
 
         Raises: Dropped if `region` stays cut off.
         """
         deadline = asyncio.get_running_loop().time() + within_s
-        await self._until(
-            lambda: self.links.majority_round_trip_ms(region) is not None, deadline=deadline
-        )
-        round_trip_ms = self.links.majority_round_trip_ms(region)
+
+        def majority_ms() -> float | None:
+            return self.links.majority_round_trip_ms(region, members=members)
+
+        await self._until(lambda: majority_ms() is not None, deadline=deadline)
+        round_trip_ms = majority_ms()
         assert round_trip_ms is not None
         return round_trip_ms
 

@@ -89,6 +89,7 @@ class RunningTables:
         rules = StrongReplication(
             self._network.links,
             replicas=members.replicas,
+            witness=members.witness,
             read_lag_ms=READ_LAG_MS if self._realistic else 0.0,
             chance=_chance_of(name),
         )

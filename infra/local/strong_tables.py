@@ -113,10 +113,21 @@ class StrongTables:
 
     async def _half_a_round_trip(self, call: TableCall) -> None:
         """Raises: Dropped if the called region reaches no majority, before or after."""
-        round_trip_ms = await self._network.majority_ms(call.region, within_s=REFUSE_AFTER_S)
+        round_trip_ms = await self._majority_ms(call)
         if call.caller is not None:
             await asyncio.sleep(round_trip_ms / 2000)
-            await self._network.majority_ms(call.region, within_s=REFUSE_AFTER_S)
+            await self._majority_ms(call)
+
+    async def _majority_ms(self, call: TableCall) -> float:
+        """The round trip to a majority of each table's members. Raises: Dropped."""
+        return max(
+            [
+                await self._network.majority_ms(
+                    call.region, self._tables[name].rules.members, within_s=REFUSE_AFTER_S
+                )
+                for name in call.tables
+            ]
+        )
 
     async def _to_journal(self, call: TableCall) -> Answer:
         return await self._send(call, self._journal.url, region=self._journal.region)

@@ -111,10 +111,10 @@ class AwsEndpoint:
         """
         about = self._table_call(call)
         fate = self._network.fate(self._caller, call.region)
-        agrees = about is not None and self._tables.needs_agreement(about)
-        if fate is Fate.ARRIVES and self._caller is not None and agrees:
+        members = self._tables.agreeing(about) if about is not None else ()
+        if fate is Fate.ARRIVES and self._caller is not None and members:
             # The region's own replica takes it to another region.
-            fate = self._network.fate_of_agreement(call.region)
+            fate = self._network.fate_of_agreement(call.region, members)
         if fate is Fate.REQUEST_LOST:
             raise Dropped
         await self._network.drag(call.region)

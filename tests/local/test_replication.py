@@ -49,6 +49,17 @@ def test_of_five_replicas_two_others_make_a_majority():
     assert links.majority_round_trip_ms("a") == 300
 
 
+def test_of_three_members_among_five_regions_the_nearest_other_member_is_enough():
+    members = "abc"
+    links = Links("abcde", round_trips_ms={frozenset("ad"): 1.0, frozenset("ab"): 10.0})
+    assert links.majority_round_trip_ms("a", members=members) == 10
+    assert links.nearest("a", members=members) == "b"
+    for other in members[1:]:
+        links.take_down(other)
+    # Those that are left are no members, however many they are.
+    assert links.majority_round_trip_ms("a", members=members) is None
+
+
 # The network.
 
 

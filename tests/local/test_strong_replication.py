@@ -103,8 +103,13 @@ def test_what_a_replica_has_still_to_show_is_counted_by_origin_until_reads_show_
 
 def test_a_witness_counts_for_the_majority_and_has_nothing_to_read():
     """How it works, MRSC: a witness holds written data and serves neither reads nor writes."""
-    rules = table(replicas=(US, EU))
+    round_trips_ms = {**ROUND_TRIPS_MS, frozenset({US, "elsewhere"}): 1.0}
+    links = Links((*REGIONS, "elsewhere"), round_trips_ms=round_trips_ms)
+    rules = StrongReplication(links, replicas=(US, EU), witness=AP)
+    assert rules.members == REGIONS
     rules.committed(1, origin=US, now_ms=0)
+    # The write was acknowledged by eu-west-1, not by the nearer region that has no part in it.
+    assert rules.next_ms(EU) == 70
     with pytest.raises(KeyError):
         rules._deliveries.due(AP, now_ms=1000, limit=None)
     for region in rules.replicas:

@@ -38,9 +38,21 @@ class _Record:
 class Deliveries:
     """When each record of the journal reaches each replica."""
 
-    def __init__(self, links: Links, replicas: Collection[str] | None = None) -> None:
-        """Args: replicas: the regions that get the records. Default: all of the network."""
+    def __init__(
+        self,
+        links: Links,
+        replicas: Collection[str] | None = None,
+        *,
+        members: Collection[str] | None = None,
+    ) -> None:
+        """Take the network.
+
+        Args:
+            replicas: the regions that get the records. Default: all of the network.
+            members: those that can take part in a write, a witness included. Default: all.
+        """
         self._links = links
+        self._members = links.regions if members is None else tuple(members)
         self._waiting: dict[str, deque[_Record]] = {
             region: deque() for region in (links.regions if replicas is None else replicas)
         }
@@ -52,7 +64,7 @@ class Deliveries:
         knows half a round trip later that its record is committed, and the
         other replicas learn it from there.
         """
-        partner = self._links.nearest(origin)
+        partner = self._links.nearest(origin, members=self._members)
         half_ms = self._links.one_way_ms(origin, partner)
         if (route := self._links.route(origin, partner)) is not None:
             half_ms = route.one_way_ms

@@ -159,20 +159,27 @@ class Links:
         """Whether no link of a route is cut."""
         return not any(self.is_cut(a, b) for a, b in pairwise(route.regions))
 
-    def majority_round_trip_ms(self, region: str) -> float | None:
-        """How long `region` waits until a majority has answered; None if it reaches none."""
+    def majority_round_trip_ms(
+        self, region: str, *, members: Collection[str] | None = None
+    ) -> float | None:
+        """How long `region` waits until a majority has answered; None if it reaches none.
+
+        Args:
+            members: the regions of which it takes a majority, itself included. Default: all.
+        """
+        members = self.regions if members is None else members
         reached = sorted(
             2 * self.travel_ms(route.regions)
-            for other in self.regions
+            for other in members
             if other != region and (route := self.route(region, other)) is not None
         )
-        needed = len(self.regions) // 2
+        needed = len(members) // 2
         if needed == 0:
             return 0.0
         return reached[needed - 1] if len(reached) >= needed else None
 
-    def nearest(self, region: str) -> str:
-        """The region that takes part in a write of `region`: the nearest reachable other.
+    def nearest(self, region: str, *, members: Collection[str] | None = None) -> str:
+        """The region that takes part in a write of `region`: the nearest reachable member.
 
         If none is reachable, the nearest by distance: a write that is in the
         journal was acknowledged by some other region before the cut.
@@ -183,7 +190,8 @@ class Links:
             direct = self.one_way_ms(region, other)
             return (route is None, direct if route is None else route.one_way_ms)
 
-        return min((other for other in self.regions if other != region), key=distance)
+        others = self.regions if members is None else members
+        return min((other for other in others if other != region), key=distance)
 
     def between(self, a: str | None, b: str | None) -> set[frozenset[str]]:
         """The links that are meant: one, all of `a`, or all there are.

@@ -26,19 +26,23 @@ class StrongReplication:
         links: Links,
         *,
         replicas: Collection[str] | None = None,
+        witness: str | None = None,
         read_lag_ms: float = 0.0,
         chance: random.Random | None = None,
     ) -> None:
         """Take the network; times are in ms.
 
         Args:
-            replicas: the regions with a replica to read; a witness is none. Default: all.
+            replicas: the regions with a replica to read. Default: all.
+            witness: the region that takes part in writes only, if there is one.
             read_lag_ms: how long, at most, an eventual read lags behind the stream.
         """
         self.replicas = tuple(links.regions if replicas is None else replicas)
+        # Of whom a write needs a majority.
+        self.members = (*self.replicas, witness) if witness else self.replicas
         self._read_lag_ms = read_lag_ms
         self._chance = chance or random.Random(0)  # noqa: S311 - delays, nothing secret
-        self._deliveries = Deliveries(links, self.replicas)
+        self._deliveries = Deliveries(links, self.replicas, members=self.members)
         # What a replica's stream shows already and its eventual reads do not: (position, when,
         # origin, how long it took to come here).
         self._unread: dict[str, deque[tuple[int, float, str, float]]] = {
