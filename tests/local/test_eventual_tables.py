@@ -241,7 +241,15 @@ def test_partiql_that_writes_is_refused_and_partiql_that_reads_is_served(running
         Statement='SELECT v FROM "eventual-items" WHERE k = ?', Parameters=[{"S": fresh}]
     )
     assert found["Items"] == [{"v": {"S": "v"}}]
-    with pytest.raises(ClientError, match="ValidationException"):
-        us.execute_statement(
-            Statement='DELETE FROM "eventual-items" WHERE k = ?', Parameters=[{"S": fresh}]
-        )
+    delete = {
+        "Statement": 'DELETE FROM "eventual-items" WHERE k = ?',
+        "Parameters": [{"S": fresh}],
+    }
+    for write in (
+        lambda: us.execute_statement(**delete),
+        lambda: us.batch_execute_statement(Statements=[delete]),
+        lambda: us.execute_transaction(TransactStatements=[delete]),
+    ):
+        with pytest.raises(ClientError, match="ValidationException"):
+            write()
+    assert read(us, table, fresh) == "v"

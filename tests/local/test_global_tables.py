@@ -7,8 +7,11 @@ import base64
 import json
 from typing import Any
 
+import httpx
 import pytest
 from botocore.exceptions import ClientError
+
+from infra.local.engine_calls import authorization
 
 US, EU, AP = REGIONS = ("us-east-1", "eu-west-1", "ap-south-1")
 
@@ -337,6 +340,19 @@ def test_one_replica_of_a_strong_table_cannot_go_alone(running, strong):
     assert code == "ValidationException"
     put(us, strong, "k", v="1")
     assert read(running.dynamodb(AP), strong, "k") == {"v": "1"}
+
+
+def test_a_body_with_a_part_of_the_wrong_type_is_refused_and_nothing_is_written(running, strong):
+    answer = httpx.post(
+        f"http://127.0.0.1:{running.config.aws_port}/",
+        json={"TableName": strong, "Item": ["k"]},
+        headers={
+            "X-Amz-Target": "DynamoDB_20120810.PutItem",
+            "Authorization": authorization(region=EU, service="dynamodb"),
+        },
+    )
+    assert (answer.status_code, "SerializationException" in answer.text) == (400, True)
+    assert running.dynamodb(EU).scan(TableName=strong)["Items"] == []
 
 
 # Made by CloudFormation.

@@ -431,6 +431,22 @@ def test_the_state_shows_regions_links_and_replication(running):
     }
 
 
+def test_what_is_on_its_way_between_regions_is_shown_while_it_is(running):
+    running.wan(action="delay", a=US, b=EU, ms=2000)
+    url = f"https://sqs.{EU}.amazonaws.com/000000000000/antiphon-acks"
+
+    def shown() -> bool:
+        _, state = running.wan()
+        return any((one["a"], one["b"]) == (US, EU) for one in state["in_flight"])
+
+    with ThreadPoolExecutor() as pool:
+        queue = running.client("sqs", EU, caller=US)
+        sent = pool.submit(queue.send_message, QueueUrl=url, MessageBody="slow")
+        running.eventually(shown, within_s=1)
+        sent.result()
+    assert not shown()
+
+
 @pytest.mark.parametrize(
     ("order", "why"),
     [
