@@ -9,6 +9,7 @@ from antiphon.problems import new_command_group
 from antiphon.rebuild import rebuild
 from antiphon.region import region
 from antiphon.run import run
+from antiphon.schemas import schemas
 from antiphon.send import send
 from antiphon.simulate import simulate
 from antiphon.status import status
@@ -46,6 +47,9 @@ app.add_typer(get, name="get", rich_help_panel=USE)
 app.command(
     rich_help_panel=USE, epilog="Examples: antiphon answers; antiphon answers --no-follow --json"
 )(answers)
+app.command(
+    rich_help_panel=USE, epilog="Examples: antiphon schemas; antiphon schemas --out docs/schemas"
+)(schemas)
 app.command(rich_help_panel=OPERATE, epilog="Example: antiphon status --json")(status)
 app.command(rich_help_panel=OPERATE, epilog="Example: antiphon verify --settle 60")(verify)
 app.add_typer(dlq, name="dlq", rich_help_panel=OPERATE)

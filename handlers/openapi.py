@@ -12,6 +12,7 @@ from aws_lambda_powertools.event_handler import APIGatewayHttpResolver
 from aws_lambda_powertools.event_handler.openapi.swagger_ui import generate_swagger_html
 
 from handlers.envelope import CommandReader
+from handlers.published import Answer, Problem, Reply
 
 TITLE = "Antiphon"
 VERSION = "1"
@@ -27,26 +28,8 @@ _PROBLEMS = {
     "422": "`invalid` (each field is named) or `invalid_token`",
     "503": "`unavailable`, or `not_caught_up` with the token; see Retry-After",
 }
-_PROBLEM = {
-    "title": "Problem",
-    "description": "What went wrong (RFC 9457); `code` is stable.",
-    "type": "object",
-    "required": ["type", "title", "status", "code", "detail"],
-    "properties": {
-        "type": {"type": "string"},
-        "title": {"type": "string"},
-        "status": {"type": "integer"},
-        "code": {"type": "string"},
-        "detail": {"type": "string"},
-        "errors": {
-            "type": "array",
-            "items": {
-                "type": "object",
-                "properties": {"field": {"type": "string"}, "message": {"type": "string"}},
-            },
-        },
-    },
-}
+_PROBLEM_JSON = "application/problem+json"
+_JSON = "application/json"
 
 
 def document(app: APIGatewayHttpResolver, commands: CommandReader) -> dict[str, Any]:
@@ -59,7 +42,10 @@ def document(app: APIGatewayHttpResolver, commands: CommandReader) -> dict[str, 
     told.setdefault("components", {}).setdefault("schemas", {}).update(body.pop("$defs"))
     told["paths"]["/commands"] = {"post": _post_commands(body)}
     schemas = told["components"]["schemas"]
-    schemas["Problem"] = _PROBLEM
+    for model in (Answer, Problem, Reply):
+        told_as = model.model_json_schema(ref_template=_REF)
+        schemas.update(told_as.pop("$defs", {}))
+        schemas[model.__name__] = told_as
     for routes in told["paths"].values():
         for route in routes.values():
             _tell_problems(route["responses"])
@@ -76,7 +62,7 @@ def _tell_problems(responses: dict[str, Any]) -> None:
             told = responses.get(status, {}).get("description", meaning)
             description = meaning if told == "Validation Error" else told
             problem = {"schema": {"$ref": _REF.format(model="Problem")}}
-            content = {"application/problem+json": problem}
+            content = {_PROBLEM_JSON: problem}
             responses[status] = {"description": description, "content": content}
 
 
@@ -90,8 +76,11 @@ def _post_commands(body: dict[str, Any]) -> dict[str, Any]:
             "schema": {"type": "string"},
         }
 
-    def response(description: str) -> dict[str, Any]:
-        return {"description": description}
+    def response(description: str, *also: str) -> dict[str, Any]:
+        replies = {"schema": {"$ref": _REF.format(model="Reply")}}
+        problems = {"schema": {"$ref": _REF.format(model="Problem")}}
+        content = {_JSON: replies, _PROBLEM_JSON: problems}
+        return {"description": description, "content": {kind: content[kind] for kind in also}}
 
     return {
         "summary": "Send a command (Event A)",
@@ -105,10 +94,13 @@ def _post_commands(body: dict[str, Any]) -> dict[str, Any]:
         ],
         "requestBody": {"required": True, "content": {"application/json": {"schema": body}}},
         "responses": {
-            "200": response("Answered within the wait, or there was nothing to do"),
-            "202": response("Accepted: in the log, to be answered"),
+            "200": response("Answered within the wait, or there was nothing to do", _JSON),
+            "202": response("Accepted: in the log, to be answered", _JSON),
             "400": response("`malformed`: not JSON"),
-            "409": response("`rejected` by the domain (recorded), or `conflict` (not recorded)"),
+            "409": response(
+                "`rejected` by the domain (recorded), or `conflict` (not recorded)",
+                *(_JSON, _PROBLEM_JSON),
+            ),
             "413": response("`too_large`"),
             "422": response("`invalid`, `key_reused` or `invalid_token`"),
             "503": response("`unavailable`: send the same again"),

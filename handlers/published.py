@@ -1,0 +1,91 @@
+"""What producers are told, as models: replies to commands, Event B, problems.
+
+They are the published form: `antiphon schemas` makes JSON Schemas of them, the OpenAPI document
+shows them, and the producers' client reads with them. Readers ignore fields that they do not
+know, so a field may be added at any time; nothing may be taken away or change its meaning.
+"""
+
+from datetime import datetime
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class Published(BaseModel):
+    """Something that producers are told."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+class AnsweredCommand(Published):
+    """The command that an answer is for."""
+
+    type: str
+    command_id: str = Field(description="The producer's own id")
+    producer: str
+    commit: str = Field(description="Opaque; `GET /commands/{commit}` in any region")
+
+
+class AnsweredEvent(Published):
+    """One event that a command led to."""
+
+    sequence: int
+    type: str
+    data: dict[str, Any]
+
+
+class Answer(Published):
+    """Event B: what a command led to, applied in every required region."""
+
+    answer_id: str = Field(description="The same however often the answer is made or delivered")
+    outcome: Literal["accepted", "unchanged", "rejected"]
+    command: AnsweredCommand
+    aggregate_id: str = Field(description="Opaque")
+    sequence: int = Field(description="Of the command's last event")
+    events: list[AnsweredEvent]
+    state: dict[str, Any] | None = Field(description="Null if there never was one")
+    as_of_sequence: int = Field(description="Of `state`; never smaller than `sequence`")
+    regions: dict[str, datetime] = Field(
+        description="When each required region was known to have applied the command"
+    )
+    drained: list[str] = Field(description="Regions out of service that were not waited for")
+    origin: str = Field(description="The region that the command came in at")
+    consistency_token: str
+    correlation_id: str
+    traceparent: str | None
+    recorded_at: datetime
+    answered_at: datetime
+    reason: str | None = Field(default=None, description="Of a refusal: a stable code")
+
+
+class Reply(Published):
+    """What a region says to a command that is in the log."""
+
+    status: Literal["accepted", "answered", "unchanged", "rejected"]
+    aggregate_id: str = Field(description="Opaque")
+    sequence: int = Field(description="Of the command's last event")
+    commit: str = Field(description="Opaque; `GET /commands/{commit}` in any region")
+    consistency_token: str = Field(description="For reads that are at least as fresh as this")
+    region: str
+    duplicate: bool = Field(description="Whether this is the first result of an earlier command")
+    answer: Answer | None = Field(description="Event B, if it came within the wait")
+    reason: str | None = Field(default=None, description="Of a refusal: a stable code")
+    message: str | None = Field(default=None, description="Of a refusal: for people")
+
+
+class FieldError(Published):
+    """One field that is wrong."""
+
+    field: str
+    message: str
+
+
+class Problem(Published):
+    """Why a command is not in the log, or a query not answered (RFC 9457)."""
+
+    type: str
+    title: str
+    status: int
+    code: str = Field(description="Stable")
+    detail: str = Field(description="For people")
+    errors: list[FieldError] = Field(default=[], description="Each field that is wrong")
