@@ -50,12 +50,17 @@ class RecordedEvent:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CommandStamp:
-    """What a commit keeps of the command it decided."""
+    """What a commit keeps of the command it decided.
+
+    `received_at_ms` is when it first came in, by the clock of its region of origin; commits of
+    older versions do not say.
+    """
 
     type: str
     command_id: str
     producer: str
     occurred_at: str | None
+    received_at_ms: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,6 +130,8 @@ def to_item(commit: Commit) -> Item:
     }
     if stamp.occurred_at is not None:
         command["w"] = {"S": stamp.occurred_at}
+    if stamp.received_at_ms is not None:
+        command["g"] = {"N": str(stamp.received_at_ms)}
     item: Item = {
         "a": {"S": commit.aggregate_id},
         "q": {"N": str(commit.position)},
@@ -171,7 +178,7 @@ def _check(commit: Commit) -> None:
         raise CorruptLog(f"a commit holds {len(commit.events)} events")
     if parse_commit_id(commit.commit_id) is None or commit.predecessor >= commit.position:
         raise CorruptLog("a stored commit is of no aggregate, or not behind its predecessor")
-    if commit.recorded_at_ms > LAST_MS:
+    if max(commit.recorded_at_ms, commit.command.received_at_ms or 0) > LAST_MS:
         raise CorruptLog("a stored commit was recorded at no time")
     if commit.outcome == "rejected":
         _refusal(commit.events[0].data)
@@ -199,6 +206,7 @@ def _commit(item: Mapping[str, Any]) -> Commit:
             command_id=_text(command["i"]),
             producer=_text(command["u"]),
             occurred_at=_text(command["w"]) if "w" in command else None,
+            received_at_ms=_number(command["g"]) if "g" in command else None,
         ),
         origin=_text(item["o"]),
         recorded_at_ms=_number(item["r"]),

@@ -47,7 +47,8 @@ from eventstore.snapshots import Snapshots
 class CommandRequest:
     """A valid command with all that its envelope said of it.
 
-    `first_received_ms` is set where work may be redelivered late: when it was first received.
+    `first_received_ms` is when it first came in. Where work may be redelivered late it is what
+    the command is looked for by: everything in the log since then.
     """
 
     aggregate: Aggregate[Any]
@@ -266,6 +267,7 @@ class EventStore:
                 command_id=request.command_id,
                 producer=request.producer,
                 occurred_at=request.occurred_at,
+                received_at_ms=request.first_received_ms,
             ),
             origin=self._region,
             recorded_at_ms=int(now.timestamp() * 1000),

@@ -23,6 +23,7 @@ from eventstore.errors import (
 from handlers.commands import MARGIN_S, take, time_left_s
 from handlers.dependencies import Dependencies
 from handlers.envelope import BadCommand, CommandReader
+from handlers.measuring import of_failure
 
 logger = Logger(service="command_queue")
 
@@ -65,14 +66,17 @@ def _take_one(deps: Dependencies, reader: CommandReader, record: Mapping[str, An
             idempotency_key=_attribute(attributes, "Idempotency-Key"),
             correlation_id=_attribute(attributes, "X-Correlation-Id"),
             traceparent=_attribute(attributes, "traceparent"),
+            xray=record["attributes"].get("AWSTraceHeader"),
             first_received_ms=_first_received_ms(record),
         )
         if not deps.control.current().takes_queued(deps.settings.region):
             return False
         decision = deps.event_store.decide(request)
     except _UNDECIDABLE as error:
+        deps.meter.tell(of_failure(error))
         return _bury(deps, record, error)
     except EventStoreError as error:
+        deps.meter.tell(of_failure(error))
         logger.warning("command not taken", message_id=record["messageId"], reason=str(error))
         return False
     take(deps, decision)

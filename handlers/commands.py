@@ -17,6 +17,7 @@ from eventstore.decisions import CommandRequest, Decision
 from eventstore.errors import EventStoreError, StoreUnavailable
 from handlers.dependencies import Dependencies
 from handlers.envelope import BadCommand, CommandReader
+from handlers.measuring import of_decision, of_failure
 from handlers.problems import BAD_COMMANDS, CONTENT_TYPE, Problem, problem_of
 from handlers.waiting import await_answer
 
@@ -32,6 +33,7 @@ def make_handler(deps: Dependencies) -> Callable[[dict[str, Any], Any], dict[str
     reader = CommandReader(deps.registry, max_bytes=deps.settings.body_bytes)
 
     def handle(event: dict[str, Any], context: Any) -> dict[str, Any]:
+        received_at_ms = deps.edge.now_ms()
         headers = {name.lower(): value for name, value in (event.get("headers") or {}).items()}
         try:
             request = reader.read(
@@ -39,13 +41,17 @@ def make_handler(deps: Dependencies) -> Callable[[dict[str, Any], Any], dict[str
                 idempotency_key=headers.get("idempotency-key"),
                 correlation_id=headers.get("x-correlation-id"),
                 traceparent=headers.get("traceparent"),
+                xray=headers.get("x-amzn-trace-id"),
+                first_received_ms=received_at_ms,
             )
             # Not by old states: what a leaving region takes must be known to have an end.
             deps.control.current().check_serves(deps.settings.region)
             decision = deps.event_store.decide(request)
         except BadCommand as bad:
+            deps.meter.tell(of_failure(bad))
             return _told(Problem(BAD_COMMANDS[bad.code], bad.code, bad.detail, bad.errors))
         except EventStoreError as error:
+            deps.meter.tell(of_failure(error))
             problem = problem_of(error)
             if problem is None:
                 logger.exception("the log of an aggregate is corrupt")
@@ -61,12 +67,22 @@ def make_handler(deps: Dependencies) -> Callable[[dict[str, Any], Any], dict[str
 
 
 def take(deps: Dependencies, decision: Decision) -> None:
-    """Send a fresh commit on its fast lane; a duplicate's first commit went its way before."""
+    """Measure a decision, and send a fresh commit on its fast lane.
+
+    A duplicate's first commit went its way before.
+    """
+    committed_at_ms = deps.edge.now_ms()
+    deps.meter.tell(of_decision(decision, committed_at_ms=committed_at_ms))
     if not decision.duplicate:
         # Not to a drained one: nobody waits for it, and if it is lost every reply would.
         required = deps.control.known().required(deps.settings.region)
         regions = [region for region in deps.settings.regions if region in required]
-        deps.queues.hasten(regions, decision.commit, within_s=deps.settings.lane_ms / 1000)
+        deps.queues.hasten(
+            regions,
+            decision.commit,
+            committed_at_ms=committed_at_ms,
+            within_s=deps.settings.lane_ms / 1000,
+        )
 
 
 def _reply(

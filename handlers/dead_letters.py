@@ -15,6 +15,7 @@ from eventstore.errors import described
 from handlers.commands import MARGIN_S, time_left_s
 from handlers.dependencies import Dependencies
 from handlers.intake import Intake, Message
+from handlers.metrics import DEAD_LETTERS_WAITING, Measured
 from handlers.replays import Replays
 from handlers.settling import Settling
 
@@ -47,10 +48,10 @@ def make_handler(deps: Dependencies) -> Callable[[dict[str, Any], Any], dict[str
         left_s = min(time_left_s(context) - MARGIN_S, _SETTLE_S)
         waiting = list(deps.letters.waiting())
         until_ms = deps.edge.now_ms() + int(left_s * 1000)
-        return {
-            "waiting": len(waiting),
-            "ended": settling.end_all_settled(waiting, until_ms=until_ms),
-        }
+        ended = settling.end_all_settled(waiting, until_ms=until_ms)
+        # Zero, too: its lack says that nobody looks.
+        deps.meter.tell([Measured(DEAD_LETTERS_WAITING, len(waiting) - ended)])
+        return {"waiting": len(waiting), "ended": ended}
 
     return handle
 

@@ -19,6 +19,7 @@ from handlers.clients import Clients
 from handlers.discards import Discards
 from handlers.edge import Edge, real_edge
 from handlers.extension import catalog_of, load_extension
+from handlers.metrics import DEAD_LETTERS, Meter, counted
 from handlers.queues import Queues
 from handlers.settings import Settings
 from projections.applying import Applier
@@ -65,6 +66,12 @@ class Dependencies:
     def log(self) -> DynamoDBLog:
         client = self._clients.dynamodb(self.settings.region)
         return DynamoDBLog(client, table=self.settings.events_table)
+
+    @cached_property
+    def meter(self) -> Meter:
+        return Meter(
+            function=self.settings.function, write=self.edge.write, now_ms=self.edge.now_ms
+        )
 
     @cached_property
     def event_store(self) -> EventStore:
@@ -175,7 +182,12 @@ class Dependencies:
     @cached_property
     def letters(self) -> LetterStore:
         client = self._clients.dynamodb(self.settings.region)
-        return LetterStore(client, table=self.settings.letters_table, bounds=self.settings)
+        return LetterStore(
+            client,
+            table=self.settings.letters_table,
+            bounds=self.settings,
+            filed=lambda filing: self.meter.tell(counted(DEAD_LETTERS, 1, source=filing.source)),
+        )
 
     @cached_property
     def discards(self) -> Discards:

@@ -1,9 +1,10 @@
-"""What a function has that is not AWS: its clocks, and sends that go side by side.
+"""What a function has that is not AWS: its clocks, sends side by side, a log for metrics.
 
 Everything within is given an `Edge` and reads no clock and starts no thread of its own, so the
 same code runs in virtual time, single-threaded, where a test plays both.
 """
 
+import sys
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
@@ -31,10 +32,11 @@ class SideBySide(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Edge:
-    """The clocks of one region, and its way to do things side by side."""
+    """The clocks of one region, its way to do things side by side, and a log that takes lines."""
 
     clock: Clock
     side_by_side: SideBySide
+    write: Callable[[str], None]
 
     def now_ms(self) -> int:
         """Return the wall clock, in ms since 1970."""
@@ -60,7 +62,13 @@ def real_edge(*, threads: int) -> Edge:
     return Edge(
         clock=Clock(now=_now, elapsed_s=time.monotonic, pause=time.sleep),
         side_by_side=Threads(threads),
+        write=_write,
     )
+
+
+def _write(line: str) -> None:
+    # One write a line: threads of one process, as the local regions have, must not mix theirs.
+    sys.stdout.write(line + "\n")
 
 
 def _now() -> datetime:

@@ -25,6 +25,7 @@ from pydantic import (
 
 from domain.registry import Registry
 from eventstore.decisions import CommandRequest
+from handlers.tracing import traceparent_of
 
 Label = Annotated[str, StringConstraints(min_length=1, max_length=128, pattern=r"^[\x21-\x7e]+$")]
 
@@ -73,6 +74,7 @@ class CommandReader:
         idempotency_key: str | None,
         correlation_id: str | None,
         traceparent: str | None,
+        xray: str | None = None,
         first_received_ms: int | None = None,
     ) -> CommandRequest:
         """Return a valid command.
@@ -105,7 +107,7 @@ class CommandReader:
             idempotency_key=idempotency_key,
             expected_sequence=envelope.expected_sequence,
             depends_on=envelope.depends_on,
-            traceparent=_traceparent(traceparent),
+            traceparent=traceparent_of(traceparent, xray=xray),
             first_received_ms=first_received_ms,
         )
 
@@ -159,13 +161,6 @@ def _union(registry: Registry) -> Any:
 def _correlation_id(given: str | None) -> str:
     """Return the caller's correlation id if it is a label, else a new one."""
     return given if given is not None and _is_label(given) else secrets.token_hex(16)
-
-
-def _traceparent(given: str | None) -> str | None:
-    """Return a well-formed W3C traceparent, None for anything else."""
-    parts = (given or "").split("-")
-    hexadecimal = all(set(part) <= set("0123456789abcdef") for part in parts)
-    return given if [len(part) for part in parts] == [2, 32, 16, 2] and hexadecimal else None
 
 
 def _is_label(text: str) -> bool:

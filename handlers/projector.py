@@ -13,6 +13,8 @@ from aws_lambda_powertools import Logger
 from eventstore.commits import from_item
 from eventstore.errors import CorruptLog, described
 from handlers.dependencies import Dependencies
+from handlers.measuring import of_batch
+from handlers.metrics import LOG_CHANGES, counted
 from projections.acknowledgements import MalformedMessage
 from projections.failures import log_changed, set_aside
 from projections.lane import Delivery, read_lane
@@ -39,6 +41,7 @@ def make_handler(deps: Dependencies) -> Callable[[dict[str, Any], Any], dict[str
             except CorruptLog as error:
                 failed += [] if _set_aside(deps, record, error) else [name]
         failures = deps.projector.apply(arrived.values())
+        deps.meter.tell(of_batch(failures))
         for aggregate_id, failure in failures.again.items():
             reason = described(failure)
             logger.warning("aggregate to come again", aggregate_id=aggregate_id, reason=reason)
@@ -73,6 +76,7 @@ def _keep_what_was_there(deps: Dependencies, record: Mapping[str, Any]) -> bool:
     Nothing of ours changes or removes a commit: somebody has tampered with the log.
     """
     key = record["dynamodb"]["Keys"]
+    deps.meter.tell(counted(LOG_CHANGES, 1))
     logger.error(
         "the log was changed",
         event_name=record["eventName"],

@@ -81,13 +81,15 @@ class Queues:
         for body in lane_messages(commits, again=True):
             self.send(region, self._lane, body, DelaySeconds=self._bounds.redeliver_s)
 
-    def hasten(self, regions: Sequence[str], commit: Commit, *, within_s: float) -> None:
-        """Send a fresh commit to the projectors of all regions, as far as time allows.
+    def hasten(
+        self, regions: Sequence[str], commit: Commit, *, committed_at_ms: int, within_s: float
+    ) -> None:
+        """Send a commit, fresh in the log, to the projectors of all regions, as time allows.
 
         Never fails: the stream brings the commit anyway. Waits, since a Lambda function is
         frozen once it has answered, and what it has not sent by then stays unsent.
         """
-        bodies = lane_messages([commit])
+        bodies = lane_messages([commit], committed_at_ms=committed_at_ms)
         sending: list[Task] = [
             partial(self._hasten_one, region, body) for region in regions for body in bodies
         ]

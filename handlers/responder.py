@@ -1,12 +1,14 @@
 """Batches from the acknowledgement queue, to the responder."""
 
 from collections.abc import Callable
+from itertools import chain
 from typing import Any
 
 from aws_lambda_powertools import Logger
 
 from eventstore.errors import described
 from handlers.dependencies import Dependencies
+from handlers.measuring import of_acknowledgements, of_answers
 from projections.acknowledgements import AckMessage, MalformedMessage, read_message
 from projections.failures import RESPONDER
 
@@ -25,7 +27,10 @@ def make_handler(deps: Dependencies) -> Callable[[dict[str, Any], Any], dict[str
             except MalformedMessage as error:
                 logger.error("message cannot be read", reason=str(error))
                 failed.append(record["messageId"])
+        heard_at_ms = deps.edge.now_ms()
         heard = deps.responder.hear(messages.values())
+        acknowledged = of_acknowledgements(messages.values(), heard_at_ms=heard_at_ms)
+        deps.meter.tell(chain(acknowledged, of_answers(heard.published)))
         if heard.again:
             logger.warning("answers to come again", commits=len(heard.again))
         for commit_id, why in heard.unanswerable.items():

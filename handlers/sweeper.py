@@ -1,12 +1,19 @@
-"""The schedule's call, once a minute: one sweep over overdue answers."""
+"""The schedule's call, once a minute: one sweep over overdue answers, and what is to be counted.
 
-from collections.abc import Callable
+The counts are taken whether the sweep could be made or not, so their lack says that nobody looks.
+"""
+
+from collections.abc import Callable, Iterator
+from itertools import chain
 from typing import Any
 
 from aws_lambda_powertools import Logger
 
 from eventstore.errors import StoreUnavailable, described
 from handlers.dependencies import Dependencies
+from handlers.measuring import of_answers, of_backlog, of_lagging, of_rebuilds
+from handlers.metrics import Measured
+from projections.builds import Phase
 from projections.failures import SWEEPER
 
 logger = Logger(service="sweeper")
@@ -16,11 +23,13 @@ def make_handler(deps: Dependencies) -> Callable[[dict[str, Any], Any], dict[str
     """Return the handler of the schedule; its result says what the sweep did."""
 
     def handle(_event: dict[str, Any], _context: Any) -> dict[str, Any]:
+        deps.meter.tell(_standing(deps))
         try:
             swept = deps.sweeper.sweep()
         except StoreUnavailable as unknown:
             logger.warning("nothing swept", reason=described(unknown))
             return {"looked_at": 0, "answered": 0, "lagging": {}}
+        deps.meter.tell(chain(of_lagging(swept.lagging), of_answers(swept.published)))
         told = {
             "looked_at": swept.looked_at,
             "answered": swept.answered,
@@ -34,3 +43,18 @@ def make_handler(deps: Dependencies) -> Callable[[dict[str, Any], Any], dict[str
         return told
 
     return handle
+
+
+def _standing(deps: Dependencies) -> Iterator[Measured]:
+    """Yield what there is to do in this region, read now."""
+    backlog = deps.responses_of(deps.settings.region).backlog()
+    yield from of_backlog(backlog, now_ms=deps.edge.now_ms())
+    builds = deps.builds_of(deps.settings.region).current()
+    building = {
+        projection.name
+        for projection in deps.projections
+        if builds.state(projection.name).phase in {Phase.FILLING, Phase.BOTH}
+    }
+    yield from of_rebuilds(
+        {name: sum(one.commits for one in deps.rebuild.progress(name)) for name in sorted(building)}
+    )

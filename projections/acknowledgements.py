@@ -11,20 +11,29 @@ from typing import Annotated, Protocol
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
 from eventstore.commits import COMMIT_ID, LAST_MS, Commit
+from projections.ways import Way
 
-# Well under the 256 KB of an SQS message at about 100 bytes an entry.
-MAX_A_MESSAGE = 500
+# Under the 256 KB of an SQS message, at some 350 bytes an entry, and 1 KB with many projections.
+MAX_A_MESSAGE = 200
+# What was sent by a version that told less of each.
+_MAX_READ = 500
 
 Time = Annotated[int, Field(ge=0, le=LAST_MS)]
 
 
 class Ack(BaseModel):
-    """One commit, applied in the region that says so."""
+    """One commit, applied in the region that says so.
+
+    Its way there, and what it belongs to, are for traces and metrics.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     commit: Annotated[str, StringConstraints(pattern=f"^{COMMIT_ID}$")]
     recorded_at_ms: Time
+    way: Way | None = None
+    correlation_id: str | None = None
+    traceparent: str | None = None
 
 
 class AckMessage(BaseModel):
@@ -34,7 +43,7 @@ class AckMessage(BaseModel):
 
     region: Annotated[str, StringConstraints(min_length=1, max_length=40)]
     applied_at_ms: Time
-    acks: Annotated[tuple[Ack, ...], Field(min_length=1, max_length=MAX_A_MESSAGE)]
+    acks: Annotated[tuple[Ack, ...], Field(min_length=1, max_length=_MAX_READ)]
 
 
 class MalformedMessage(ValueError):
@@ -57,12 +66,17 @@ def read_message(body: str) -> AckMessage:
         raise MalformedMessage(f"not an acknowledgement: {error.error_count()} errors") from error
 
 
+def _no_way(_commit: Commit) -> Way | None:
+    return None
+
+
 def messages_by_region(
     commits: Iterable[Commit],
     *,
     answering: Callable[[str], str],
     region: str,
     applied_at_ms: int,
+    way_of: Callable[[Commit], Way | None] = _no_way,
 ) -> dict[str, list[str]]:
     """Return the message bodies to send to each region that answers.
 
@@ -71,11 +85,18 @@ def messages_by_region(
         answering: the region that answers the commands of an origin.
         region: who acknowledges.
         applied_at_ms: when it had applied them, ms since 1970.
+        way_of: each one's way through `region`, where it is known.
 
     """
     acks: dict[str, list[Ack]] = defaultdict(list)
     for commit in commits:
-        ack = Ack(commit=commit.commit_id, recorded_at_ms=commit.recorded_at_ms)
+        ack = Ack(
+            commit=commit.commit_id,
+            recorded_at_ms=commit.recorded_at_ms,
+            way=way_of(commit),
+            correlation_id=commit.correlation_id,
+            traceparent=commit.traceparent,
+        )
         acks[answering(commit.origin)].append(ack)
     return {
         answers: [
@@ -83,7 +104,7 @@ def messages_by_region(
                 region=region,
                 applied_at_ms=applied_at_ms,
                 acks=tuple(together[start : start + MAX_A_MESSAGE]),
-            ).model_dump_json()
+            ).model_dump_json(exclude_defaults=True)
             for start in range(0, len(together), MAX_A_MESSAGE)
         ]
         for answers, together in acks.items()

@@ -30,6 +30,11 @@ def iso(at_ms: int) -> str:
     return at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
+def from_iso(at: str) -> int:
+    """Return milliseconds since 1970 of a time that `iso` told."""
+    return round(datetime.fromisoformat(at).timestamp() * 1000)
+
+
 def build_answer(
     change: Change,
     view: View,

@@ -27,6 +27,10 @@ def _nothing_before(_commits: Sequence[Commit]) -> None:
     pass
 
 
+def _nothing_after(_build: Projection, _commits: Sequence[Commit]) -> None:
+    pass
+
+
 @dataclass(frozen=True, slots=True)
 class Applied:
     """Commits of one aggregate that were applied now, and that arrived but were before.
@@ -60,6 +64,7 @@ class Applier:
         known: Views,
         spare: Container[str] = (),
         before_a_write: Callable[[Sequence[Commit]], None] = _nothing_before,
+        after_a_write: Callable[[Projection, Sequence[Commit]], None] = _nothing_after,
     ) -> Applied:
         """Bring every build that covers an aggregate up to what arrived, slice by slice.
 
@@ -71,6 +76,7 @@ class Applier:
             spare: builds (`Projection.build`) that must not stop the others: what they cannot
                 apply they are left behind at.
             before_a_write: called with the commits of each slice.
+            after_a_write: called with a build and what it has then applied of a slice.
 
         Raises:
             StoreUnavailable: try again.
@@ -95,12 +101,15 @@ class Applier:
                 if build.build in left_behind:
                     continue
                 key = (build.build, aggregate_id)
+                stood_at = views[key].applied
                 try:
                     views[key] = self._advance(build, aggregate_id, changes, views[key])
                 except Exception as error:
                     if build.build not in spare or may_pass(error):
                         raise
                     left_behind[build.build] = (build, error)
+                else:
+                    after_a_write(build, [c for c in part if c.last_position > stood_at])
         before = [c for c in arrived if c.last_position <= lowest]
         return Applied(aggregate_id, run, before, tuple(left_behind.values()))
 

@@ -6,10 +6,11 @@ an early, late or repeated arrival harmless; what the lane loses, nobody misses.
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 import orjson
 
-from eventstore.commits import Commit, from_item, to_image
+from eventstore.commits import LAST_MS, Commit, from_item, to_image
 from eventstore.errors import CorruptLog
 from projections.acknowledgements import MalformedMessage
 
@@ -19,13 +20,19 @@ _FULL_BYTES = 60_000
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """Commits that a message of the lane brought; `again` if the projector sent it itself."""
+    """Commits that a message of the lane brought; `again` if the projector sent it itself.
+
+    `committed_at_ms` is when they stood in the log, where the sender has just put them there.
+    """
 
     commits: tuple[Commit, ...]
     again: bool = False
+    committed_at_ms: int | None = None
 
 
-def lane_messages(commits: Iterable[Commit], *, again: bool = False) -> list[str]:
+def lane_messages(
+    commits: Iterable[Commit], *, again: bool = False, committed_at_ms: int | None = None
+) -> list[str]:
     """Return message bodies that hold the commits, several in one while they are small."""
     batches: list[list[bytes]] = [[]]
     size = 0
@@ -37,8 +44,9 @@ def lane_messages(commits: Iterable[Commit], *, again: bool = False) -> list[str
         batches[-1].append(image)
         size += len(image)
     mark = "true" if again else "false"
+    told = "" if committed_at_ms is None else f'"committed":{committed_at_ms},'
     return [
-        f'{{"again":{mark},"commits":[{b",".join(images).decode()}]}}'
+        f'{{"again":{mark},{told}"commits":[{b",".join(images).decode()}]}}'
         for images in batches
         if images
     ]
@@ -49,6 +57,13 @@ def read_lane(body: str) -> Delivery:
     try:
         message = orjson.loads(body)
         commits = tuple(from_item(image) for image in message["commits"])
-        return Delivery(commits, again=message["again"] is True)
+        again = message["again"] is True
+        return Delivery(commits, again=again, committed_at_ms=_time(message.get("committed")))
     except (orjson.JSONDecodeError, TypeError, KeyError, CorruptLog) as error:
         raise MalformedMessage(f"not commits: {type(error).__name__}") from None
+
+
+def _time(value: Any) -> int | None:
+    if value is None or (type(value) is int and 0 <= value <= LAST_MS):
+        return value
+    raise TypeError("a time expected")

@@ -5,7 +5,7 @@ the same letter with one attempt more, and never a second letter. A letter ends 
 what it held is removed then. Who dropped it, and why, stays for good.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -113,15 +113,26 @@ class Dropped:
     at_ms: int
 
 
+def _untold(_filing: Filing) -> None:
+    pass
+
+
 class LetterStore:
     """The letters of one region (the client's)."""
 
     def __init__(
-        self, client: "DynamoDBClient", *, table: str, bounds: ReadBounds = READ_BOUNDS
+        self,
+        client: "DynamoDBClient",
+        *,
+        table: str,
+        bounds: ReadBounds = READ_BOUNDS,
+        filed: Callable[[Filing], None] = _untold,
     ) -> None:
+        """Take the table; `filed` is told of every failure that is kept."""
         self._client = client
         self._table = table
         self._kept_s = bounds.letter_kept_s
+        self._filed = filed
 
     def file(self, filing: Filing, *, at_ms: int) -> None:
         """Keep a failure: a new letter, or one more attempt at the letter that is there.
@@ -151,6 +162,7 @@ class LetterStore:
             ExpressionAttributeValues={**values, ":one": {"N": "1"}},
             **condition,
         )
+        self._filed(filing)
 
     def get(self, letter_id: str) -> Letter | None:
         """Return a letter as it is now, None if there is none of this id."""

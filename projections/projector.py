@@ -10,7 +10,7 @@ that cannot be applied stops nobody: it is given up before anything is acknowled
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from botocore.exceptions import ClientError
 
@@ -28,6 +28,7 @@ from projections.projection import Projection
 from projections.regions import RegionState, Topology
 from projections.responses import ResponseStore
 from projections.views import View
+from projections.ways import Way, Ways
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,11 +38,15 @@ class Failures:
     Attributes:
         again: a passing failure: their commits must be delivered again.
         aside: set aside as dead letters: delivering them again would not help.
+        ways: of what was applied, each commit with its way here.
+        gaps: how many of those did not come by themselves, and were read from the log.
 
     """
 
     again: dict[str, Exception]
     aside: dict[str, Exception]
+    ways: Sequence[tuple[Commit, Way]] = ()
+    gaps: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,7 +84,9 @@ class Projector:
         """Apply commits that arrived, in any order, with repetitions."""
         arrived: dict[str, dict[int, Commit]] = defaultdict(dict)
         again: set[str] = set()
+        ways = Ways(self.now_ms)
         for delivery in deliveries:
+            ways.arrived(delivery.commits, committed_at_ms=delivery.committed_at_ms)
             for commit in delivery.commits:
                 arrived[commit.aggregate_id][commit.position] = commit
                 again |= {commit.commit_id} if delivery.again else set()
@@ -102,6 +109,7 @@ class Projector:
                         known=known,
                         spare=builds.unread(),
                         before_a_write=self._open_answers,
+                        after_a_write=ways.applied,
                     )
                 )
             except Exception as error:  # noqa: BLE001 - whatever stops one aggregate stops it alone
@@ -114,8 +122,12 @@ class Projector:
             self._check_still_written(builds)
         except StoreUnavailable as error:
             return Failures(dict.fromkeys(arrived, error) | failures.again, failures.aside)
-        failures.again.update(self._acknowledge(applied, again))
-        return failures
+        failures.again.update(self._acknowledge(applied, again, ways))
+        return replace(
+            failures,
+            ways=[(c, way) for one in applied for c in one.now if (way := ways.of(c))],
+            gaps=sum(not ways.has(commit) for one in applied for commit in one.now),
+        )
 
     def _check_still_written(self, builds: Builds) -> None:
         """Raise StoreUnavailable if commits were applied to other builds than belong written now.
@@ -176,7 +188,7 @@ class Projector:
                 self.responses.gather(commit.commit_id, {}, due_ms=due_ms)
 
     def _acknowledge(
-        self, applied: Sequence[Applied], redelivered: set[str]
+        self, applied: Sequence[Applied], redelivered: set[str], ways: Ways
     ) -> dict[str, Exception]:
         """Acknowledge to the regions that answer; return the aggregates that must come again."""
         # What was applied before is acknowledged again: its acknowledgement may be lost.
@@ -188,7 +200,11 @@ class Projector:
         topology = self.topology()
         answering = topology.answering_region
         bodies = messages_by_region(
-            commits, answering=answering, region=self.region, applied_at_ms=self.now_ms()
+            commits,
+            answering=answering,
+            region=self.region,
+            applied_at_ms=self.now_ms(),
+            way_of=ways.of,
         )
         unheard = self._still_asking(topology, self.acknowledge(bodies))
         # An origin out of reach must not hold up the stream for all others: what it has not

@@ -20,21 +20,26 @@ from eventstore.folding import domain_events
 from eventstore.identity import Keys
 from eventstore.log import CommitLog
 from projections.acknowledgements import AckMessage
-from projections.answers import DETAIL_TYPES, build_answer
+from projections.answers import DETAIL_TYPES, build_answer, from_iso
 from projections.bounds import READ_BOUNDS, ReadBounds
 from projections.projection import Change, Projection
 from projections.regions import Topology
 from projections.responses import Response, ResponseStore
 from projections.views import ViewStore
+from projections.ways import Way
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """One Event B to publish, exactly as stored."""
+    """One Event B to publish, exactly as stored.
+
+    `decided_at_ms`, since 1970, is when its command was: how late the answer is.
+    """
 
     commit_id: str
     detail_type: str
     body: str
+    decided_at_ms: int | None = None
 
 
 class Publisher(Protocol):
@@ -53,11 +58,13 @@ class Heard:
         again: complete, but something was unavailable: try again.
         unanswerable: complete, but it cannot be answered as it is, with the error: it stays
             pending, and alarms.
+        published: no more unanswered: when each was decided and was published, ms since 1970.
 
     """
 
     again: set[str] = field(default_factory=set)
     unanswerable: dict[str, Exception] = field(default_factory=dict)
+    published: list[tuple[int, int]] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,6 +94,7 @@ class Responder:
     def hear(self, messages: Iterable[AckMessage]) -> Heard:
         """Gather acknowledgements and answer what they complete."""
         heard: dict[str, dict[str, int]] = defaultdict(dict)
+        ways: dict[str, dict[str, Way]] = defaultdict(dict)
         now_ms = self.now_ms()
         for message in messages:
             for ack in message.acks:
@@ -94,12 +102,18 @@ class Responder:
                 gone = self.bounds.may_be_forgotten(ack.recorded_at_ms, now_ms=now_ms)
                 if message.region in self.regions and not gone:
                     heard[ack.commit][message.region] = message.applied_at_ms
+                    way = (ack.way or Way()).model_copy(
+                        update={"heard": now_ms - ack.recorded_at_ms}
+                    )
+                    ways[ack.commit].setdefault(message.region, way)
         result = Heard()
         gathered: list[Response] = []
         for commit_id, applied_at_ms in heard.items():
             try:
                 due_ms = now_ms + self.bounds.answer_due_ms
-                response = self.responses.gather(commit_id, applied_at_ms, due_ms=due_ms)
+                response = self.responses.gather(
+                    commit_id, applied_at_ms, due_ms=due_ms, ways=ways[commit_id]
+                )
             except StoreUnavailable:
                 result.again.add(commit_id)
             else:
@@ -111,7 +125,7 @@ class Responder:
             # Coming again by the queue they would become dead letters while a region is cut off.
             return result
         answered = self.answer(gathered)
-        return Heard(result.again | answered.again, answered.unanswerable)
+        return Heard(result.again | answered.again, answered.unanswerable, answered.published)
 
     def answer(self, responses: Iterable[Response]) -> Heard:
         """Answer the commits that every required region has acknowledged."""
@@ -128,10 +142,12 @@ class Responder:
             except Exception as error:  # noqa: BLE001 - one that cannot be answered stops no other
                 result.unanswerable[response.commit_id] = error
         published = self.publish(answers) if answers else frozenset()
-        for commit_id in (a.commit_id for a in answers if a.commit_id in published):
+        for answer in (a for a in answers if a.commit_id in published):
+            now_ms = self.now_ms()
+            result.published.append((answer.decided_at_ms or now_ms, now_ms))
             # Unmarked it would be published once more by the sweeper: the same body again.
             with suppress(StoreUnavailable):
-                self.responses.mark_published(commit_id, at_ms=self.now_ms())
+                self.responses.mark_published(answer.commit_id, at_ms=now_ms)
         result.again.update(a.commit_id for a in answers if a.commit_id not in published)
         return result
 
@@ -165,8 +181,9 @@ class Responder:
             # Either way, since the clock that stored it may be ahead of this one: nobody's
             # claim lasts until the clocks agree.
             return []
-        outcome = orjson.loads(body)["outcome"]
-        return [Answer(response.commit_id, DETAIL_TYPES[outcome], body)]
+        told = orjson.loads(body)
+        detail_type, decided_at_ms = DETAIL_TYPES[told["outcome"]], from_iso(told["recorded_at"])
+        return [Answer(response.commit_id, detail_type, body, decided_at_ms)]
 
     def _build(self, response: Response, topology: Topology) -> str:
         commit = self._commit(response.commit_id)

@@ -7,35 +7,55 @@ reads. Every write is safe to repeat and to lose; a published item never opens a
 
 import zlib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
 from eventstore.aws_errors import error_code, passing_errors_translated
+from eventstore.commits import LAST_MS
 from projections.bounds import READ_BOUNDS, ReadBounds
+from projections.ways import Way
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
     from mypy_boto3_dynamodb.type_defs import QueryInputTypeDef
 
 _ACK = "ack#"
+_WAY = "way#"
 _SHARDS = 8
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Response:
-    """The answer to one commit, as far as it is known. Times in ms since 1970."""
+    """The answer to one commit, as far as it is known. Times in ms since 1970.
+
+    `first_due_ms` is when it was first due, `ways` the commit's way through each region, as far
+    as that was told.
+    """
 
     commit_id: str
     applied_at_ms: Mapping[str, int]
     body: str | None
     stored_at_ms: int | None
     published_at_ms: int | None
+    first_due_ms: int | None = None
+    ways: Mapping[str, Way] = field(default_factory=dict)
 
     def lacks(self, required: frozenset[str]) -> frozenset[str]:
         """Return the required regions that have not acknowledged yet."""
         return required - self.applied_at_ms.keys()
+
+
+@dataclass(frozen=True, slots=True)
+class Backlog:
+    """How many answers are not published, and when the oldest of them was due, None if not told.
+
+    In ms since 1970. An answer that is looked at again later is still as old.
+    """
+
+    pending: int
+    first_due_ms: int | None
 
 
 class ResponseStore:
@@ -57,9 +77,16 @@ class ResponseStore:
         return _response(found["Item"]) if "Item" in found else None
 
     def gather(
-        self, commit_id: str, applied_at_ms: Mapping[str, int], *, due_ms: int
+        self,
+        commit_id: str,
+        applied_at_ms: Mapping[str, int],
+        *,
+        due_ms: int,
+        ways: Mapping[str, Way] | None = None,
     ) -> Response | None:
         """Open the item, or add acknowledgements to it; the first time of a region stays.
+
+        So does its first way there: it is told by regions, and nothing is decided by it.
 
         Returns:
             The item as it is now; None if it is published, which nothing changes any more.
@@ -69,9 +96,14 @@ class ResponseStore:
         values: dict[str, Any] = {
             f":a{n}": {"N": str(at_ms)} for n, at_ms in enumerate(applied_at_ms.values())
         }
+        for n, (region, way) in enumerate((ways or {}).items()):
+            names[f"#w{n}"] = f"{_WAY}{region}"
+            values[f":w{n}"] = {"S": way.stored()}
         values |= {":pending": {"S": _shard(commit_id)}, ":due": {"N": str(due_ms)}}
         sets = [f"{name} = if_not_exists({name}, :{name[1:]})" for name in names]
         sets += ["pending = if_not_exists(pending, :pending)", "due = if_not_exists(due, :due)"]
+        # What is due again later was due first at this time: so old is the oldest answer owed.
+        sets += ["first_due = if_not_exists(first_due, :due)"]
         request: dict[str, Any] = {
             "UpdateExpression": "SET " + ", ".join(sets),
             "ConditionExpression": "attribute_not_exists(published)",
@@ -148,24 +180,35 @@ class ResponseStore:
 
     def count_pending(self) -> int:
         """Return how many answers are not published yet, as the index has it: some ms late."""
-        return sum(self._count_pending(str(shard)) for shard in range(_SHARDS))
+        return self.backlog().pending
 
-    def _count_pending(self, shard: str) -> int:
+    def backlog(self) -> Backlog:
+        """Return what is not published yet, as the index has it: some ms late.
+
+        Reads the whole index, which is as long as there are answers pending.
+        """
+        shards = [self._backlog(str(shard)) for shard in range(_SHARDS)]
+        due = [one.first_due_ms for one in shards if one.first_due_ms is not None]
+        return Backlog(sum(one.pending for one in shards), min(due, default=None))
+
+    def _backlog(self, shard: str) -> Backlog:
         query: QueryInputTypeDef = {
             "TableName": self._table,
             "IndexName": "pending",
             "KeyConditionExpression": "pending = :shard",
             "ExpressionAttributeValues": {":shard": {"S": shard}},
-            "Select": "COUNT",
+            "ProjectionExpression": "first_due",
         }
-        count = 0
+        pending, first_due_ms = 0, LAST_MS
         # Bounded by the index itself: each page starts after the one before.
         while True:
             with passing_errors_translated("count pending answers"):
                 page = self._client.query(**query)
-            count += page["Count"]
+            pending += page["Count"]
+            due = (int(item["first_due"]["N"]) for item in page["Items"] if "first_due" in item)
+            first_due_ms = min(first_due_ms, *due, LAST_MS)
             if "LastEvaluatedKey" not in page:
-                return count
+                return Backlog(pending, first_due_ms if first_due_ms < LAST_MS else None)
             query["ExclusiveStartKey"] = page["LastEvaluatedKey"]
 
     def _update(self, commit_id: str, request: dict[str, Any]) -> Response | None:
@@ -199,4 +242,10 @@ def _response(item: Mapping[str, Any]) -> Response:
         body=item["body"]["S"] if "body" in item else None,
         stored_at_ms=int(item["body_at"]["N"]) if "body_at" in item else None,
         published_at_ms=int(item["published"]["N"]) if "published" in item else None,
+        first_due_ms=int(item["first_due"]["N"]) if "first_due" in item else None,
+        ways={
+            name.removeprefix(_WAY): Way.model_validate_json(value["S"])
+            for name, value in item.items()
+            if name.startswith(_WAY)
+        },
     )

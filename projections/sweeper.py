@@ -5,7 +5,7 @@ themselves. A region that has applied the commit counts as acknowledged; one tha
 the commit sent again. So a lost message costs time, never an answer.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 
@@ -22,12 +22,16 @@ _HOUR_MS = 3_600_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Swept:
-    """What one sweep did. `lagging` counts, by region, commits not applied or not answered for."""
+    """What one sweep did. `lagging` counts, by region, commits not applied or not answered for.
+
+    `published` tells of each answer when it was decided and published, in ms since 1970.
+    """
 
     looked_at: int
     answered: int
     lagging: Mapping[str, int]
     unanswerable: Mapping[str, Exception]
+    published: Sequence[tuple[int, int]] = ()
 
 
 @dataclass(slots=True)
@@ -38,6 +42,7 @@ class _Sweep:
     answered: int = 0
     lagging: dict[str, int] = field(default_factory=dict)
     unanswerable: dict[str, Exception] = field(default_factory=dict)
+    published: list[tuple[int, int]] = field(default_factory=list)
     recorded_at_ms: dict[str, int] = field(default_factory=dict)
     silent: set[str] = field(default_factory=set)
 
@@ -84,6 +89,7 @@ class Sweeper:
             answered=swept.answered,
             lagging=swept.lagging,
             unanswerable=swept.unanswerable,
+            published=swept.published,
         )
 
     def _answer(self, commit_id: str, swept: _Sweep) -> bool:
@@ -113,6 +119,7 @@ class Sweeper:
             return False
         heard = self.responder.answer([response])
         swept.unanswerable.update(heard.unanswerable)
+        swept.published += heard.published
         return not (heard.again or heard.unanswerable)
 
     def _postpone(self, commit_id: str, swept: _Sweep) -> None:

@@ -303,3 +303,19 @@ def test_pages_go_on_where_the_page_before_ended(
     assert ours == theirs
     in_order = sorted([3, 10, -1, 2, 7, 20], reverse=not forward)
     assert [int(item["s"]["N"]) for items, _ in ours for item in items] == in_order
+
+
+def test_a_query_gives_the_one_attribute_that_it_asks_for(real: Any):
+    name = f"chosen-{next(_numbers)}"
+    query = {"KeyConditionExpression": "k = :v", "ExpressionAttributeValues": {":v": {"S": "x"}}}
+    told = []
+    for client in (InProcessDynamoDB(), real):
+        client.create_table(TableName=name, **TABLE)
+        for number, more in ((1, {"l": {"S": "x"}}), (2, {})):
+            item = {"k": {"S": "x"}, "s": {"N": str(number)}, "d": {"S": "long"}, **more}
+            client.put_item(TableName=name, Item=item)
+        page = client.query(TableName=name, ProjectionExpression="l", **query)
+        told.append((page["Items"], page["Count"]))
+
+    ours, theirs = told
+    assert ours == theirs == ([{"l": {"S": "x"}}, {}], 2)

@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from projections.responses import Response, ResponseStore, _shard
+from projections.responses import Backlog, Response, ResponseStore, _shard
+from projections.ways import Way
 
 Race = Callable[[Callable[[int], Any]], Sequence[Any]]
 COMMIT = "sub.aaaaaaaaaaaaaaaaaaaaaaaaaa.1"
@@ -33,7 +34,12 @@ def test_an_item_opens_without_an_acknowledgement_and_is_pending(responses: Resp
     opened = responses.gather(COMMIT, {}, due_ms=100)
 
     assert opened == Response(
-        commit_id=COMMIT, applied_at_ms={}, body=None, stored_at_ms=None, published_at_ms=None
+        commit_id=COMMIT,
+        applied_at_ms={},
+        body=None,
+        stored_at_ms=None,
+        published_at_ms=None,
+        first_due_ms=100,
     )
     assert responses.get(COMMIT) == opened
     assert overdue(responses, 99) == []
@@ -203,3 +209,34 @@ def test_the_longest_overdue_of_a_shard_come_first_and_the_limit_holds(responses
     found = list(responses.overdue(now_ms=ALWAYS, limit=32))
 
     assert found == list(reversed(one_shard))[:4]
+
+
+def test_the_first_way_of_a_region_stays_and_is_kept_when_published(responses: ResponseStore):
+    first = Way(committed=90, arrived=-3, applied={"activity": 7}, heard=170)
+    responses.gather(COMMIT, {EU: 10}, due_ms=100, ways={EU: first})
+    responses.gather(COMMIT, {EU: 20, US: 5}, due_ms=100, ways={EU: Way(heard=9), US: Way()})
+    responses.store_body(COMMIT, "{}", at_ms=2)
+    responses.mark_published(COMMIT, at_ms=3)
+
+    told = responses.get(COMMIT)
+
+    assert told is not None
+    assert told.ways == {EU: first, US: Way()}
+
+
+def test_the_backlog_is_as_old_as_its_oldest_answer_however_often_that_was_put_off(
+    responses: ResponseStore,
+):
+    assert responses.backlog() == Backlog(0, None)
+    commits = [f"sub.{'a' * 26}.{n}" for n in range(1, 21)]
+    for number, commit_id in enumerate(commits):
+        responses.gather(commit_id, {}, due_ms=100 + number)
+    responses.postpone(commits[0], due_ms=10**9)
+    # Acknowledged again: due at another time, and as old as before.
+    responses.gather(commits[0], {US: 1}, due_ms=10**9)
+
+    assert responses.backlog() == Backlog(20, 100)
+
+    responses.store_body(commits[0], "{}", at_ms=2)
+    responses.mark_published(commits[0], at_ms=3)
+    assert responses.backlog() == Backlog(19, 101)

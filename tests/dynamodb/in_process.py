@@ -123,6 +123,7 @@ class InProcessDynamoDB:
         partition, bounds = key_condition(
             request["KeyConditionExpression"], table=table, key=collections.key, names=names
         )
+        chosen = [names.name(one) for one in request.get("ProjectionExpression", "").split()]
         names.all_used()
         after = None
         if "ExclusiveStartKey" in request:
@@ -131,7 +132,11 @@ class InProcessDynamoDB:
                 raise NotValid("The provided starting key is outside query boundaries")
         forward = request.get("ScanIndexForward", True)
         found = collections.between(partition, bounds, after=after, forward=forward)
-        return self._page("Query", request, table, found)
+        page = self._page("Query", request, table, found)
+        if chosen:
+            items = page["Items"]
+            page["Items"] = [{n: item[n] for n in chosen if n in item} for item in items]
+        return page
 
     @_operation
     def scan(self, request: dict[str, Any]) -> dict[str, Any]:

@@ -15,6 +15,7 @@ KNOWN: dict[str, set[str]] = {
     "DeleteItem": {"Key"} | _WRITE | ANSWERED,
     "GetItem": {"TableName", "Key", "ConsistentRead", "ReturnConsumedCapacity"},
     "Query": {"KeyConditionExpression", "ScanIndexForward", "ReturnConsumedCapacity"}
+    | {"ProjectionExpression"}
     | _PAGED
     | _EXPRESSIONS,
     "Scan": _PAGED | {"ReturnConsumedCapacity", "Segment", "TotalSegments"},

@@ -128,10 +128,13 @@ class HeldQueues:
         for body in lane_messages(commits, again=True):
             self._network.messages[region, "later"].append(body)
 
-    def hasten(self, regions: Sequence[str], commit: Commit, *, within_s: float) -> None:
+    def hasten(
+        self, regions: Sequence[str], commit: Commit, *, committed_at_ms: int, within_s: float
+    ) -> None:
         for region in regions:
             if region not in self._network.unreachable:
-                self.ring(region, commit)
+                for body in lane_messages([commit], committed_at_ms=committed_at_ms):
+                    self.send(region, "lane", body)
 
 
 class HeldBus:

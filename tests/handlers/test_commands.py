@@ -247,7 +247,8 @@ def test_headers_by_queue_are_held_to_the_same_rules(network: Network):
     commit = network.log.head(network[AP].deps.keys.aggregate_id("sub", IMSI), consistent=True)
     assert commit is not None
     assert commit.correlation_id.isalnum()
-    assert commit.traceparent is None
+    assert commit.traceparent is not None
+    assert "262011234567890" not in commit.traceparent
 
 
 def test_a_message_that_there_is_no_time_for_comes_again_undecided(network: Network):

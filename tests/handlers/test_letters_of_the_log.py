@@ -46,7 +46,7 @@ def test_an_aggregate_is_replayed_from_the_log_once_that_is_whole_again(network:
     assert network[EU].stream(second) == []
     [letter] = network[EU].letters.values()
     assert (letter.source, letter.aggregate_id) == ("projector", first.aggregate_id)
-    assert letter.traceparent is None
+    assert letter.traceparent == second.traceparent
     assert letter.correlation_id == second.correlation_id
 
     # Replaying what is still broken is one more attempt, and changes nothing.

@@ -95,7 +95,7 @@ def test_every_function_runs_the_one_entry_point_as_what_its_environment_says():
         assert properties["Handler"] == "handlers.entry.handler"
         assert properties["Runtime"] == "python3.12"
         assert properties["Architectures"] == ["arm64"]
-        assert properties["TracingConfig"] == {"Mode": "Active"}
+        assert properties["TracingConfig"] == {"Mode": {"Ref": "Tracing"}}
         assert variables["ANTIPHON_FUNCTION"] == FUNCTIONS[name]
         given = {name.removeprefix("ANTIPHON_").lower() for name in variables}
         assert REQUIRED_SETTINGS <= given <= Settings.model_fields.keys()
@@ -286,6 +286,23 @@ def test_the_regions_states_are_changed_by_operators_alone(function):
     }
     # Dead letters are dealt with in every state, and answered by others.
     assert on_the_states == (set() if function == "antiphon-dead-letters" else {"dynamodb:GetItem"})
+
+
+def test_whoever_reads_views_may_ask_which_builds_of_them_are_live():
+    for function in FUNCTIONS:
+        on_the_views = {
+            action
+            for statement in statements_of(function)
+            if "antiphon-views" in str(statement["Resource"])
+            or "ViewsTable" in str(statement["Resource"])
+            for action in (
+                [statement["Action"]]
+                if isinstance(statement["Action"], str)
+                else statement["Action"]
+            )
+        }
+        # The states of the builds are read by a query; a command by queue proves no answer.
+        assert "dynamodb:Query" in on_the_views or function == "antiphon-command-queue"
 
 
 def test_only_those_who_answer_may_publish():
