@@ -13,6 +13,7 @@ from antiphon.schemas import schemas
 from antiphon.send import send
 from antiphon.simulate import simulate
 from antiphon.status import status
+from antiphon.trace import trace
 from antiphon.up import up
 from antiphon.verify import verify
 from antiphon.wan import wan
@@ -52,6 +53,10 @@ app.command(
 )(schemas)
 app.command(rich_help_panel=OPERATE, epilog="Example: antiphon status --json")(status)
 app.command(rich_help_panel=OPERATE, epilog="Example: antiphon verify --settle 60")(verify)
+app.command(
+    rich_help_panel=OPERATE,
+    epilog="Examples: antiphon trace COMMIT; antiphon trace prov-0001 --search --json",
+)(trace)
 app.add_typer(dlq, name="dlq", rich_help_panel=OPERATE)
 app.add_typer(region, name="region", rich_help_panel=OPERATE)
 app.command(

@@ -57,6 +57,12 @@ def settings_of(connection: Connection, via: str) -> Settings:
         raise Problem(f"{told}; deploy the templates again ({error})") from error
 
 
+def wired(connection: Connection, *, via: str) -> Dependencies:
+    """Return the parts of the functions of a region, for all regions, as an operator uses them."""
+    # Of all services that functions have clients of, these are what is needed here.
+    return Dependencies(settings_of(connection, via), _Clients(connection))  # type: ignore[arg-type]
+
+
 def open_moves(connection: Connection, *, via: str) -> RegionMoves:
     """Return the moves of regions as seen from the region `via`."""
     settings = settings_of(connection, via)
