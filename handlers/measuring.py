@@ -24,7 +24,6 @@ from handlers.metrics import (
     LAGGING_COMMITS,
     OLDEST_OVERDUE_ANSWER,
     PENDING_ANSWERS,
-    REBUILT_COMMITS,
     Measured,
     counted,
     elapsed,
@@ -93,9 +92,3 @@ def of_lagging(lagging: Mapping[str, int]) -> Iterator[Measured]:
     """Yield how many overdue answers each region has not applied or does not tell of."""
     for region, commits in lagging.items():
         yield from counted(LAGGING_COMMITS, commits, region=region)
-
-
-def of_rebuilds(commits: Mapping[str, int]) -> Iterator[Measured]:
-    """Yield how far each rebuild is in its present pass."""
-    for projection, done in commits.items():
-        yield Measured(REBUILT_COMMITS, done, {"projection": projection})

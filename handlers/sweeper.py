@@ -11,8 +11,8 @@ from aws_lambda_powertools import Logger
 
 from eventstore.errors import StoreUnavailable, described
 from handlers.dependencies import Dependencies
-from handlers.measuring import of_answers, of_backlog, of_lagging, of_rebuilds
-from handlers.metrics import Measured
+from handlers.measuring import of_answers, of_backlog, of_lagging
+from handlers.metrics import REBUILT_COMMITS, Measured
 from projections.builds import Phase
 from projections.failures import SWEEPER
 
@@ -23,13 +23,14 @@ def make_handler(deps: Dependencies) -> Callable[[dict[str, Any], Any], dict[str
     """Return the handler of the schedule; its result says what the sweep did."""
 
     def handle(_event: dict[str, Any], _context: Any) -> dict[str, Any]:
-        deps.meter.tell(_standing(deps))
         try:
             swept = deps.sweeper.sweep()
         except StoreUnavailable as unknown:
+            _count(deps)
             logger.warning("nothing swept", reason=described(unknown))
             return {"looked_at": 0, "answered": 0, "lagging": {}}
         deps.meter.tell(chain(of_lagging(swept.lagging), of_answers(swept.published)))
+        _count(deps)
         told = {
             "looked_at": swept.looked_at,
             "answered": swept.answered,
@@ -45,16 +46,24 @@ def make_handler(deps: Dependencies) -> Callable[[dict[str, Any], Any], dict[str
     return handle
 
 
-def _standing(deps: Dependencies) -> Iterator[Measured]:
-    """Yield what there is to do in this region, read now."""
+def _count(deps: Dependencies) -> None:
+    """Tell what there is to do in this region; each by itself, whatever becomes of the other."""
+    deps.meter.tell(_backlog(deps))
+    deps.meter.tell(_rebuilds(deps))
+
+
+def _backlog(deps: Dependencies) -> Iterator[Measured]:
     backlog = deps.responses_of(deps.settings.region).backlog()
     yield from of_backlog(backlog, now_ms=deps.edge.now_ms())
+
+
+def _rebuilds(deps: Dependencies) -> Iterator[Measured]:
     builds = deps.builds_of(deps.settings.region).current()
     building = {
         projection.name
         for projection in deps.projections
         if builds.state(projection.name).phase in {Phase.FILLING, Phase.BOTH}
     }
-    yield from of_rebuilds(
-        {name: sum(one.commits for one in deps.rebuild.progress(name)) for name in sorted(building)}
-    )
+    for name in sorted(building):
+        done = sum(one.commits for one in deps.rebuild.progress(name))
+        yield Measured(REBUILT_COMMITS, done, {"projection": name})

@@ -27,7 +27,8 @@ class Ack(BaseModel):
     Its way there, and what it belongs to, are for traces and metrics.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    # What a newer version tells besides is left aside, so that it can be rolled out.
+    model_config = ConfigDict(frozen=True, extra="ignore")
 
     commit: Annotated[str, StringConstraints(pattern=f"^{COMMIT_ID}$")]
     recorded_at_ms: Time
@@ -39,7 +40,7 @@ class Ack(BaseModel):
 class AckMessage(BaseModel):
     """What one region applied at one time, of commits that came in at one origin."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="ignore")
 
     region: Annotated[str, StringConstraints(min_length=1, max_length=40)]
     applied_at_ms: Time

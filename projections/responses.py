@@ -244,7 +244,7 @@ def _response(item: Mapping[str, Any]) -> Response:
         published_at_ms=int(item["published"]["N"]) if "published" in item else None,
         first_due_ms=int(item["first_due"]["N"]) if "first_due" in item else None,
         ways={
-            name.removeprefix(_WAY): Way.model_validate_json(value["S"])
+            name.removeprefix(_WAY): Way.read(value["S"])
             for name, value in item.items()
             if name.startswith(_WAY)
         },

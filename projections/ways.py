@@ -7,7 +7,7 @@ parts of it may be missing: what was applied before is acknowledged again withou
 from collections.abc import Callable, Iterable
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from eventstore.commits import LAST_MS, Commit
 from projections.projection import Projection
@@ -27,7 +27,8 @@ class Way(BaseModel):
 
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    # What a newer version tells besides is left aside: nothing is decided by any of it.
+    model_config = ConfigDict(frozen=True, extra="ignore")
 
     committed: Offset | None = None
     arrived: Offset | None = None
@@ -37,6 +38,14 @@ class Way(BaseModel):
     def stored(self) -> str:
         """Return it as JSON, without what it lacks."""
         return self.model_dump_json(exclude_defaults=True)
+
+    @classmethod
+    def read(cls, text: str) -> "Way":
+        """Return what was stored; nothing, if it cannot be read: no answer may stop at it."""
+        try:
+            return cls.model_validate_json(text)
+        except ValidationError:
+            return cls()
 
 
 class Ways:

@@ -224,6 +224,17 @@ def test_the_first_way_of_a_region_stays_and_is_kept_when_published(responses: R
     assert told.ways == {EU: first, US: Way()}
 
 
+def test_a_way_that_cannot_be_read_holds_no_answer_up(responses: ResponseStore):
+    odd = Way().model_copy(update={"heard": 10**400})
+    responses.gather(COMMIT, {US: 5}, due_ms=100, ways={US: odd})
+
+    gathered = responses.gather(COMMIT, {EU: 6}, due_ms=100)
+
+    assert gathered is not None
+    assert gathered.ways == {US: Way()}
+    assert gathered.applied_at_ms == {US: 5, EU: 6}
+
+
 def test_the_backlog_is_as_old_as_its_oldest_answer_however_often_that_was_put_off(
     responses: ResponseStore,
 ):
