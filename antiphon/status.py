@@ -158,7 +158,7 @@ def _print(regions: list[RegionStatus], wan: Wan) -> None:
     heading("Links")
     print_links(wan)
     if wan.replication:
-        heading("Replication of the log")
+        heading("Replication of global tables")
         print_table(
             ("from", "to", "last lag", "waiting"),
             [

@@ -168,7 +168,7 @@ class GlobalTables:
             # No statement is understood here, so nobody would know which items to replicate.
             return invalid(
                 "PartiQL statements that write to a global table are not available locally; use "
-                "PutItem, UpdateItem, DeleteItem or TransactWriteItems"
+                "PutItem, UpdateItem or DeleteItem"
             )
         if call.operation in BATCHES:
             return await self._batch(call)

@@ -192,6 +192,35 @@ def test_what_the_origin_committed_before_it_was_cut_off_still_spreads():
     assert deliveries.next_ms(EU) == 70
 
 
+def test_what_had_come_before_a_cut_need_not_come_again():
+    far = {frozenset(pair): 1000.0 for pair in ("ab", "ac")}
+    near = {frozenset(pair): 10.0 for pair in ("bc", "bd", "cd")}
+    links = Links("abcd", round_trips_ms={**far, **near, frozenset("ad"): 2000.0})
+    deliveries = Deliveries(links)
+    deliveries.append(1, origin="a", now_ms=0)
+    deliveries.append(2, origin="c", now_ms=1)
+    # The second is at d by now, and waits for the first, which is still on its way to b.
+    links.cut("d")
+    deliveries.links_changed(now_ms=100)
+    links.heal("a", "d")
+    deliveries.links_changed(now_ms=200)
+    assert deliveries.due("d", now_ms=500 + 1000, limit=9) == [1, 2]
+
+
+def test_a_region_that_got_a_record_passes_it_on_when_those_that_wrote_it_are_gone():
+    links = Links("abcd", round_trips_ms={frozenset("ab"): 10.0})
+    deliveries = Deliveries(links)
+    links.cut("d")
+    deliveries.append(1, origin="a", now_ms=0)
+    assert deliveries.due("c", now_ms=1000, limit=9) == [1]
+    deliveries.delivered("c", 1, now_ms=1000)
+    links.take_down("a")
+    links.take_down("b")
+    links.heal("c", "d")
+    deliveries.links_changed(now_ms=2000)
+    assert deliveries.next_ms("d") == 2075
+
+
 def test_a_delivery_says_how_long_the_record_took():
     deliveries = Deliveries(realistic())
     deliveries.append(7, origin=US, now_ms=100)
