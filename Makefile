@@ -1,5 +1,5 @@
 # Two commands matter: `make run` and `make test`. Both set up what they need.
-.PHONY: help setup run test faults test-dynamodb-local rebuild-100k check format clean
+.PHONY: help setup run test browser faults test-dynamodb-local rebuild-100k check format clean
 .DEFAULT_GOAL := help
 
 PYTHON ?= python3
@@ -12,6 +12,7 @@ STAMP := $(VENV)/.ready
 help:
 	@echo 'make run     three regions on this machine, a feed of commands, a verdict (ARGS=--exit ends by itself)'
 	@echo 'make test    the whole test suite'
+	@echo 'make browser install Chromium, without which make test skips the console in a browser (Debian, as root)'
 	@echo 'make faults  every fault and pairs of them on running regions (make test plays a selection)'
 	@echo 'make test-dynamodb-local  the contracts of the stores on AWS DynamoDB Local (needs Java 17 and npm)'
 	@echo 'make rebuild-100k  rebuild 100,000 commits beside a feed, killed twice (minutes)'
@@ -36,6 +37,14 @@ run: $(STAMP)
 
 test: $(STAMP)
 	$(BIN)/pytest $(ARGS)
+
+# A browser is the machine's, not the project's: nothing else here installs beyond $(VENV).
+browser:
+	@if command -v chromium >/dev/null && command -v chromedriver >/dev/null; then exit 0; fi; \
+	if [ "$$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then \
+		echo 'install chromium and chromedriver by the means of this machine'; exit 1; fi; \
+	apt-get update -qq && DEBIAN_FRONTEND=noninteractive \
+		apt-get install -qq -y --no-install-recommends chromium chromium-driver >/dev/null
 
 faults: $(STAMP)
 	$(BIN)/pytest tests/faults -m '' $(ARGS)

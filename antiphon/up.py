@@ -25,6 +25,7 @@ from infra.local.regions import EngineFailed, LocalConfig, LocalRegions, PortInU
 CHECK_INTERVAL_S = 1.0
 DEFAULT_REGIONS = ",".join(LocalConfig().regions)
 MIN_REGIONS = 3
+CONSOLE = "antiphon.console"
 
 
 class Mode(StrEnum):
@@ -91,7 +92,9 @@ def local_config(*, regions: str, wan: WanKind, base_port: int, aws_port: int) -
             "that --base-port takes for the regions; choose another"
         )
     kind: Literal["realistic", "none"] = "realistic" if wan is WanKind.REALISTIC else "none"
-    return LocalConfig(regions=names, wan=kind, base_port=base_port, aws_port=aws_port)
+    return LocalConfig(
+        regions=names, wan=kind, base_port=base_port, aws_port=aws_port, console=CONSOLE
+    )
 
 
 def with_scenario(config: LocalConfig, name: str | None) -> tuple[LocalConfig, Scenario | None]:
@@ -112,6 +115,7 @@ def running_regions(config: LocalConfig) -> Iterator[LocalRegions]:
         try:
             regions.start()
             say(f"  ready after {time.monotonic() - started_s:.1f} s", style="dim")
+            say(f"  watch them in a browser: {console_url(config)}")
             yield regions
         except PortInUse as error:
             raise Problem(str(error)) from error
@@ -129,6 +133,7 @@ def print_addresses(config: LocalConfig) -> None:
         base_port=config.base_port, aws_port=config.aws_port, regions=config.regions
     )
     heading("The regions are up")
+    say(f"  {'console':<14} {console_url(config)}")
     for region in config.regions:
         say(f"  {region:<14} {connection.url(region)}")
     say(f"  {'AWS endpoint':<14} {connection.aws_endpoint}   (all regions; any SDK or the AWS CLI)")
@@ -136,6 +141,11 @@ def print_addresses(config: LocalConfig) -> None:
     say("  In another terminal: antiphon status, antiphon feed, antiphon answers, antiphon --help")
     if (config.base_port, config.aws_port) != (DEFAULT_BASE_PORT, DEFAULT_AWS_PORT):
         say(f"  each with: --base-port {config.base_port} --aws-port {config.aws_port}")
+
+
+def console_url(config: LocalConfig) -> str:
+    """The address of the console, as a browser is to be given it."""
+    return f"http://localhost:{config.base_port}"
 
 
 def stay_until_stopped(regions: LocalRegions) -> None:

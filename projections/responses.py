@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
     from mypy_boto3_dynamodb.type_defs import QueryInputTypeDef
 
-_ACK = "ack#"
+# What the names of a region's acknowledgement begins with.
+ACK = "ack#"
 _WAY = "way#"
 _SHARDS = 8
 
@@ -92,7 +93,7 @@ class ResponseStore:
             The item as it is now; None if it is published, which nothing changes any more.
 
         """
-        names = {f"#a{n}": f"{_ACK}{region}" for n, region in enumerate(applied_at_ms)}
+        names = {f"#a{n}": f"{ACK}{region}" for n, region in enumerate(applied_at_ms)}
         values: dict[str, Any] = {
             f":a{n}": {"N": str(at_ms)} for n, at_ms in enumerate(applied_at_ms.values())
         }
@@ -235,9 +236,9 @@ def _response(item: Mapping[str, Any]) -> Response:
     return Response(
         commit_id=item["c"]["S"],
         applied_at_ms={
-            name.removeprefix(_ACK): int(value["N"])
+            name.removeprefix(ACK): int(value["N"])
             for name, value in item.items()
-            if name.startswith(_ACK)
+            if name.startswith(ACK)
         },
         body=item["body"]["S"] if "body" in item else None,
         stored_at_ms=int(item["body_at"]["N"]) if "body_at" in item else None,

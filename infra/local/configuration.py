@@ -26,6 +26,8 @@ class LocalConfig:
         directory: where the logs go, under `logs/<base_port>`.
         builder: "module:attribute" that makes a function's handler, called with
             the function's environment and its region.
+        console: module of the process that serves the operators' console on the base port; none
+            if left out.
         builder_path: further directories that `builder` may be imported from.
     """
 
@@ -37,6 +39,7 @@ class LocalConfig:
     seed: int = 1
     directory: Path = Path(".antiphon")
     builder: str = "handlers.entry:build_handler"
+    console: str | None = None
     builder_path: tuple[Path, ...] = ()
 
     def __post_init__(self) -> None:

@@ -32,6 +32,11 @@ class Ports:
             self.aws = self._keep(
                 take_port(config.aws_port, "the AWS endpoint", option="--aws-port")
             )
+            self.console = (
+                self._keep(take_port(config.base_port, "the console", option="--base-port"))
+                if config.console is not None
+                else None
+            )
             self.fronts = [
                 self._keep(
                     take_port(
@@ -123,6 +128,7 @@ class Launch:
         wan_url = address_of(self.ports.aws)
         callers = [address_of(listener) for listener in self.ports.callers]
         wan = self._wan(journal=journal, engines=engines)
+        console = self._console()
         hosts = [
             self._host(engine, endpoint=caller, listener=listener.dup(), life=1)
             for engine, caller, listener in zip(engines, callers, self.ports.hosts, strict=True)
@@ -132,7 +138,7 @@ class Launch:
             journal=journal,
             hosts=hosts,
             wan=(wan, f"{wan_url}/_antiphon/wan"),
-            readiness=[(host.child, host.ready_url) for host in hosts],
+            readiness=[*((host.child, host.ready_url) for host in hosts), *console],
         )
 
     def _engine(
@@ -171,6 +177,24 @@ class Launch:
             listeners=[self.ports.aws, *self.ports.callers, *self.ports.fronts],
             environment={},
         )
+
+    def _console(self) -> list[tuple[Child, str]]:
+        """Start the console, if there is to be one. Returns: what has to answer."""
+        if self.config.console is None or self.ports.console is None:
+            return []
+        url = address_of(self.ports.console)
+        child = self._child(
+            name="console",
+            module=self.config.console,
+            settings={
+                "regions": self.config.regions,
+                "base_port": self.config.base_port,
+                "aws_port": self.config.aws_port,
+            },
+            listeners=[self.ports.console],
+            environment={},
+        )
+        return [(child, f"{url}/health")]
 
     def _host(self, engine: Engine, *, endpoint: str, listener: socket.socket, life: int) -> Host:
         """Start a region's functions, for the first time or after they were killed."""

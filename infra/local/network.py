@@ -13,6 +13,7 @@ from collections.abc import Callable, Collection
 
 from infra.local.faults import Fate, Faults
 from infra.local.replication import Links
+from infra.local.watching import Watch
 
 # How long a caller's connection stays open without an answer over a cut link.
 DROP_AFTER_S = 5.0
@@ -28,6 +29,7 @@ class Network:
     def __init__(self, links: Links, faults: Faults) -> None:
         self.links = links
         self.faults = faults
+        self.watch = Watch(links.regions)
         # Ways between regions that are being taken now, by (from, to).
         self.under_way: Counter[tuple[str, str]] = Counter()
         self._changed = asyncio.Event()

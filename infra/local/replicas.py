@@ -22,6 +22,7 @@ from infra.local.engine_calls import EngineCalls, EngineError
 from infra.local.journal import PAGE_RECORDS, Change, Journal, JournalStream
 from infra.local.replication import StrongReplication
 from infra.local.table_calls import Key, key_of
+from infra.local.watching import Watch
 from infra.local.writers import Write, Writers
 
 # How soon a write is seen whose doorbell did not ring, for example because its
@@ -61,6 +62,7 @@ class ReplicatedTable:
         witness: str | None,
         calls: EngineCalls,
         now_ms: Callable[[], float],
+        watch: Watch,
     ) -> None:
         """Take a table whose journal and replicas are there.
 
@@ -80,6 +82,7 @@ class ReplicatedTable:
         self._engines = engines
         self._calls = calls
         self._now_ms = now_ms
+        self._watch = watch
         # By replica, the sequence number of the last record that its stream shows.
         self._shown: dict[str, str] = {}
         # By position: the sequence number, and how many replicas have still to show it.
@@ -106,6 +109,7 @@ class ReplicatedTable:
         """The sequence number up to which a replica's stream shows the journal's, if at all."""
         for position in self.rules.arrive(region, now_ms=self._now_ms()):
             self._shown[region], _ = self._records[position]
+            self._watch.arrived(self.name, self._changes.get(position), region=region)
         return self._shown.get(region)
 
     def ring(self) -> None:
@@ -163,6 +167,7 @@ class ReplicatedTable:
         self._records[self._read] = (change["SequenceNumber"], len(self._engines))
         self._keep(self._read, change)
         self.rules.committed(self._read, origin=origin, now_ms=self._now_ms())
+        self._watch.committed(self.name, change, origin=origin)
 
     def _keep(self, position: int, change: Change) -> None:
         """Keep what a record says; if that is too much, let go what has been kept longest."""

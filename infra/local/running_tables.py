@@ -103,6 +103,7 @@ class RunningTables:
             witness=members.witness,
             calls=self._calls,
             now_ms=self._network.now_ms,
+            watch=self._network.watch,
         )
         self._strong[name] = table
         self._running[name] = self._tasks.create_task(table.run())

@@ -22,7 +22,7 @@ from typing import Any
 import orjson
 from aiohttp import ClientError, web
 
-from infra.local import control
+from infra.local import control, watching
 from infra.local.children import Handed, begin
 from infra.local.control import Control
 from infra.local.engine import MAX_BODY_BYTES
@@ -90,10 +90,13 @@ class AwsEndpoint:
             )
         body = await request.read()
         call = _Call(request=request, body=body, region=region, service=service)
+        watch = self._network.watch
         try:
             self._network.alive(region)
+            seen = watch.begun(call.target, body, region=region, caller=self._caller)
             await self._network.cross(self._caller, region)
             answer = await self._answered(call)
+            watch.done(seen, answer)
             await self._network.cross(region, self._caller)
             # Whatever it was about to say when it was killed, nobody has heard it.
             self._network.alive(region)
@@ -217,6 +220,7 @@ class Wan:
         callers, fronts = others[: len(self._engines)], others[len(self._engines) :]
         async with AsyncExitStack() as stack, asyncio.TaskGroup() as tasks:
             tasks.create_task(self._tables.run())
+            tasks.create_task(self._network.watch.run())
             await _listen(stack, self._outside(), outside)
             for (region, url), caller, front in zip(
                 self._engines.items(), callers, fronts, strict=True
@@ -250,6 +254,7 @@ class Wan:
         application = web.Application(client_max_size=MAX_BODY_BYTES)
         application.router.add_get(control.PATH, self._control.show)
         application.router.add_post(control.PATH, self._control.order)
+        application.router.add_get(watching.PATH, self._network.watch.serve)
         application.router.add_route("*", "/{path:.*}", self._endpoint(None).handle)
         return application
 

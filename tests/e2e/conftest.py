@@ -13,7 +13,11 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from antiphon.cli import app
+from antiphon.up import CONSOLE
 from infra.local.regions import LocalConfig, LocalRegions
+from tests.chromium import page
+
+__all__ = ["page"]
 
 REGIONS = ("us-east-1", "eu-west-1", "ap-south-1")
 
@@ -76,7 +80,7 @@ class Running:
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     first = free_block(6)
     directory: Path = tmp_path_factory.mktemp("regions")
-    config = LocalConfig(base_port=first, aws_port=first + 5, directory=directory)
+    config = LocalConfig(base_port=first, aws_port=first + 5, directory=directory, console=CONSOLE)
     progress: Callable[[str], None] = lambda _: None  # noqa: E731
     with LocalRegions(config, progress=progress):
         yield Running(first, first + 5)

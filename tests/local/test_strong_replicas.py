@@ -10,6 +10,7 @@ from infra.local.journal import PAGE_RECORDS, Journal
 from infra.local.replicas import KEPT_CHANGES, ReplicatedTable
 from infra.local.replication import Links, StrongReplication, round_trips
 from infra.local.table_calls import key_of
+from infra.local.watching import Watch
 
 US, EU, AP = REGIONS = ("us-east-1", "eu-west-1", "ap-south-1")
 JOURNAL = Journal(url="http://journal", region=US)
@@ -72,6 +73,7 @@ class Setting:
             witness=None,
             calls=self.engines,
             now_ms=lambda: asyncio.get_running_loop().time() * 1000,
+            watch=Watch(REGIONS),
         )
 
     def write(self, region: str, key: str, value: str | None) -> None:

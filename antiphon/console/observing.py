@@ -1,0 +1,121 @@
+"""One look at the system for every page that is open, and none while no page is.
+
+Reads the WAN's stream of what happens, looks at what waits every other second, and hands both
+to each page. A page that is too slow loses marks, never counts or states, and is told so; a
+stream that breaks is begun again, and the pages are told that it was broken.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from typing import Any
+
+import orjson
+from aiohttp import ClientError, ClientSession, ClientTimeout
+
+from antiphon.console.looking import Looking
+from antiphon.console.settings import ConsoleSettings
+from infra.local.engine_calls import EngineError
+from infra.local.watching import PATH as WATCH_PATH
+
+LOOK_S = 2.0
+RETRY_S = 0.5
+# The WAN says something once a second; silence this long is a broken stream.
+SILENCE_S = 5.0
+# Events that a page may be behind.
+MOST_WAITING = 64
+MAX_LINE_BYTES = 4 * 1024 * 1024
+
+Event = tuple[str, dict[str, Any]]
+
+
+class Page:
+    """What one open page has still to be told."""
+
+    def __init__(self) -> None:
+        self._waiting: deque[Event] = deque()
+        self._news = asyncio.Event()
+
+    def tell(self, event: Event) -> None:
+        """Have a page told something. Counts and states come whole again; marks do not."""
+        if len(self._waiting) >= MOST_WAITING:
+            self._waiting.clear()
+            self._waiting.append(("behind", {}))
+        self._waiting.append(event)
+        self._news.set()
+
+    async def events(self) -> AsyncIterator[Event]:
+        """Give everything that the page is to be told, without end."""
+        while True:
+            while self._waiting:
+                yield self._waiting.popleft()
+            self._news.clear()
+            await self._news.wait()
+
+
+class Observer:
+    """Watches while there are pages."""
+
+    def __init__(self, settings: ConsoleSettings, looking: Looking) -> None:
+        self._settings = settings
+        self._looking = looking
+        self._pages: set[Page] = set()
+        self._watching: asyncio.Task[None] | None = None
+        self._look_now = asyncio.Event()
+
+    @asynccontextmanager
+    async def page(self) -> AsyncIterator[Page]:
+        """Open a page; it is told everything from now on."""
+        page = Page()
+        self._pages.add(page)
+        if self._watching is None:
+            self._watching = asyncio.create_task(self._watch())
+        self.look_soon()
+        try:
+            yield page
+        finally:
+            self._pages.discard(page)
+            if not self._pages and self._watching is not None:
+                self._watching.cancel()
+                with suppress(asyncio.CancelledError):
+                    await self._watching
+                self._watching = None
+
+    def look_soon(self) -> None:
+        """Look again now: something was changed."""
+        self._look_now.set()
+
+    async def _watch(self) -> None:
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._follow())
+            tasks.create_task(self._look())
+
+    async def _follow(self) -> None:
+        """Hand on what the WAN tells, line by line."""
+        timeout = ClientTimeout(total=None, sock_connect=SILENCE_S, sock_read=SILENCE_S)
+        async with ClientSession(timeout=timeout, read_bufsize=MAX_LINE_BYTES) as session:
+            while True:
+                with suppress(ClientError, TimeoutError, ValueError):
+                    async with session.get(self._settings.aws_endpoint + WATCH_PATH) as response:
+                        response.raise_for_status()
+                        self._tell("watching", {})
+                        async for line in response.content:
+                            self._tell("happened", orjson.loads(line))
+                self._tell("unseen", {"why": "the regions do not answer"})
+                await asyncio.sleep(RETRY_S)
+
+    async def _look(self) -> None:
+        while True:
+            self._look_now.clear()
+            try:
+                self._tell("state", await self._looking.look())
+            except (ClientError, TimeoutError, EngineError, KeyError) as error:
+                self._tell("unseen", {"why": f"the regions do not answer: {type(error).__name__}"})
+            with suppress(TimeoutError):
+                async with asyncio.timeout(LOOK_S):
+                    await self._look_now.wait()
+
+    def _tell(self, name: str, content: dict[str, Any]) -> None:
+        for page in self._pages:
+            page.tell((name, content))

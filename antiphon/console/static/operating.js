@@ -1,0 +1,94 @@
+// Operate: dead letters, regions out of and into service, rebuilds. Each button runs the command
+// of the command line that it names, and shows what that says.
+
+import * as ask from "./ask.js";
+import { choice, field, make, put } from "./page.js";
+import { maskedCopy, maskedText } from "./personal.js";
+import { system } from "./system.js";
+
+const PROJECTIONS = ["subscriber-view", "network-inventory", "activity"];
+
+export function showOperating(box) {
+  const letters = lettersBlock();
+  box.replaceChildren(letters.element, regionsBlock(), rebuildBlock());
+  box.addEventListener("shown", letters.look);
+}
+
+function output() {
+  return make("pre", { class: "told", hidden: true, tabindex: "0", role: "log", "aria-label": "What the command says" });
+}
+
+/** Run an operation with its output in sight; a button is busy for as long. */
+async function run(button, said, kind, given) {
+  button.disabled = true;
+  said.hidden = false;
+  said.textContent = "";
+  const { ended, text } = await ask.operate(kind, given, (line) => {
+    said.textContent += `${maskedText(line)}\n`;
+    said.scrollTop = said.scrollHeight;
+  });
+  if (ended === -1) said.textContent += text;
+  said.textContent += ended === 0 ? "Done." : `Ended with ${ended}.`;
+  button.disabled = false;
+}
+
+function lettersBlock() {
+  const list = make("div", {});
+  const state = make("p", { class: "quiet", role: "status" }, "Not looked yet.");
+  const look = async () => {
+    button.disabled = true;
+    const { ended, text } = await ask.operate("letters", {});
+    button.disabled = false;
+    let letters = null;
+    try { letters = JSON.parse(text); } catch { /* said below */ }
+    if (ended !== 0 || !letters) return put(state, text.split("\n").at(-1));
+    put(state, letters.length ? `${letters.length} wait.` : "No dead letters.");
+    list.replaceChildren(...letters.map((one) => letterOf(one, look)));
+  };
+  const button = make("button", { type: "button", class: "small", click: look }, "Look again");
+  const element = make("section", { class: "block", "aria-label": "Dead letters" },
+    make("div", { class: "card-head" }, make("h3", {}, "Dead letters"), button), state, list);
+  return { element, look };
+}
+
+function letterOf(letter, look) {
+  const given = { letter: letter.letter, region: letter.region };
+  const said = output();
+  const reason = make("input", { type: "text", "aria-label": "Why it is dropped", placeholder: "why it may be dropped", maxlength: "200" });
+  const replay = make("button", { type: "button", class: "small main", click: async () => { await run(replay, said, "replay", given); await look(); } }, "Replay");
+  const drop = make("button", { type: "button", class: "small danger", click: async () => {
+    if (!reason.value.trim()) { reason.focus(); return; }
+    await run(drop, said, "drop", { ...given, reason: reason.value.trim() });
+    await look();
+  } }, "Drop");
+  const shown = maskedCopy(letter);
+  return make("article", { class: "letter", "aria-label": letter.letter },
+    make("b", { class: "mono" }, letter.letter),
+    make("span", { class: "quiet" }, `${letter.region} · ${letter.state} · ${letter.attempts} attempts · last ${letter.last_at}`),
+    make("span", {}, shown.error), make("div", { class: "row" }, replay, drop), reason, said);
+}
+
+function regionsBlock() {
+  const region = choice(system.regions.map((one) => [one, one]), { name: "region" });
+  const said = output();
+  const drain = make("button", { type: "button", click: () => run(drain, said, "drain", { region: region.value }) }, "Drain");
+  const undrain = make("button", { type: "button", click: () => run(undrain, said, "undrain", { region: region.value }) }, "Undrain");
+  return make("section", { class: "block", "aria-label": "Regions in and out of service" },
+    make("h3", {}, "Take a region out of service"),
+    make("p", { class: "quiet" }, "Drained, it is asked nothing and no answer waits for it. It says when it may be taken away."),
+    field("Region", region), make("div", { class: "row" }, drain, undrain), said);
+}
+
+function rebuildBlock() {
+  const region = choice(system.regions.map((one) => [one, one]), { name: "region" });
+  const projection = choice(PROJECTIONS.map((one) => [one, one]), { name: "projection" });
+  const said = output();
+  const given = () => ({ projection: projection.value, region: region.value });
+  const rebuild = make("button", { type: "button", click: () => run(rebuild, said, "rebuild", given()) }, "Rebuild");
+  const abort = make("button", { type: "button", class: "danger", click: () => run(abort, said, "rebuild-abort", given()) }, "Give up");
+  return make("section", { class: "block", "aria-label": "Rebuild a read model" },
+    make("h3", {}, "Rebuild a read model"),
+    make("p", { class: "quiet" }, "Built anew from the log while the old one serves; the old one is removed at the end."),
+    make("div", { class: "pair" }, field("Read model", projection), field("Region", region)),
+    make("div", { class: "row" }, rebuild, abort), said);
+}

@@ -1,0 +1,17 @@
+"""A console beside a network that pretends, one for all tests of the directory."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.antiphon.console.pretended import Pretended, pretending
+from tests.chromium import page
+from tests.e2e.conftest import free_block
+
+__all__ = ["page"]
+
+
+@pytest.fixture
+def pretended() -> Iterator[Pretended]:
+    with pretending(free_block(5)) as one:
+        yield one

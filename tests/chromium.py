@@ -1,0 +1,146 @@
+"""A real browser for the console's tests: Debian's Chromium, without a window.
+
+Where there is none the tests are skipped, and say what is missing; with
+ANTIPHON_REQUIRE_CHROMIUM they fail instead, so that a run which must have it cannot do without.
+"""
+
+import os
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from selenium import webdriver
+from selenium.common.exceptions import StaleElementReferenceException, WebDriverException
+from selenium.webdriver.chrome.options import Options
+from selenium.webdriver.chrome.service import Service
+from selenium.webdriver.common.by import By
+from selenium.webdriver.remote.webelement import WebElement
+
+AXE = Path(__file__).parent / "axe" / "axe.min.js"
+WITHIN_S = 30.0
+_LOOK_S = 0.05
+_OPTIONS = (
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--disable-dev-shm-usage",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--window-size=1440,1000",
+)
+
+
+class Page:
+    """The console in a browser, as a person uses it: by what is said and seen."""
+
+    def __init__(self, driver: webdriver.Chrome) -> None:
+        self.driver = driver
+
+    def open(
+        self, url: str, *, width: int = 1440, height: int = 1000, scheme: str = "light"
+    ) -> None:
+        """Open an address in a window of this size, once the console says that it is live."""
+        wanted = {"name": "prefers-color-scheme", "value": scheme}
+        self.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [wanted]})
+        self.driver.execute_cdp_cmd(
+            "Emulation.setDeviceMetricsOverride",
+            {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 600},
+        )
+        # What the page before has left to complain of is not this one's.
+        self.driver.get("about:blank")
+        self.complaints()
+        self.driver.get(url)
+        self.sees("#stream", "live")
+
+    def sees(self, selector: str, text: str, *, within_s: float = WITHIN_S) -> str:
+        """Wait until an element has a text; returns all of it."""
+
+        def seen() -> str | None:
+            told = [one.text for one in self.all(selector)]
+            return next((one for one in told if text in one), None)
+
+        return self.eventually(seen, f"{selector} never said {text!r}", within_s=within_s)
+
+    def click(self, name: str, *, within: str = "body") -> None:
+        """Press the button that is called so, once it can be pressed."""
+
+        def pressed() -> bool:
+            for one in self.all(f"{within} button"):
+                if name in (one.text.strip(), one.accessible_name) and one.is_enabled():
+                    self.driver.execute_script("arguments[0].scrollIntoView({block:'center'})", one)
+                    one.click()
+                    return True
+            return False
+
+        self.eventually(pressed, f"there is no button {name!r} to press")
+
+    def press(self, key: str) -> None:
+        """Press a key where the focus is."""
+        self.driver.switch_to.active_element.send_keys(key)
+
+    def all(self, selector: str) -> list[WebElement]:
+        return self.driver.find_elements(By.CSS_SELECTOR, selector)
+
+    def ask(self, script: str, *arguments: Any) -> Any:
+        return self.driver.execute_script(script, *arguments)
+
+    def violations(self) -> list[str]:
+        """What axe finds wrong with the page as it is now, each in a line."""
+        if not self.ask("return Boolean(window.axe)"):
+            self.driver.execute_script(AXE.read_text(encoding="utf-8"))
+        found = self.driver.execute_async_script(
+            "const done = arguments[0];"
+            "axe.run({runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa']})"
+            ".then((told) => done(told.violations))"
+        )
+        return [
+            f"{one['id']}: {node['target']} {node['failureSummary']}"
+            for one in found
+            for node in one["nodes"]
+        ]
+
+    def complaints(self) -> list[str]:
+        """What the browser itself had to complain of, such as a breach of the page's policy."""
+        return [one["message"] for one in self.driver.get_log("browser")]
+
+    @staticmethod
+    def eventually(look: Callable[[], Any], otherwise: str, *, within_s: float = WITHIN_S) -> Any:
+        deadline_s = time.monotonic() + within_s
+        while time.monotonic() < deadline_s:
+            try:
+                if found := look():
+                    return found
+            except StaleElementReferenceException:
+                # Drawn anew in between: the next look finds the new one.
+                continue
+            except WebDriverException as error:
+                if "intercepted" not in str(error):
+                    raise
+            time.sleep(_LOOK_S)
+        raise AssertionError(otherwise)
+
+
+@pytest.fixture(scope="session")
+def page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
+    chromium, driver = shutil.which("chromium"), shutil.which("chromedriver")
+    if chromium is None or driver is None:
+        why = "no chromium and chromedriver here (Debian: apt-get install chromium-driver)"
+        if os.environ.get("ANTIPHON_REQUIRE_CHROMIUM"):  # noqa: TID251 - the tests' own switch
+            pytest.fail(why)
+        pytest.skip(why)
+    options = Options()
+    options.binary_location = chromium
+    for option in (*_OPTIONS, f"--user-data-dir={tmp_path_factory.mktemp('chromium')}"):
+        options.add_argument(option)
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+    browser = webdriver.Chrome(options=options, service=Service(driver))
+    try:
+        yield Page(browser)
+    finally:
+        browser.quit()
