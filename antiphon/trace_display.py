@@ -94,6 +94,9 @@ def _print_stages(stages: Sequence[Stage]) -> None:
 
 
 def _step(stage: Stage) -> str:
+    if stage.step == "applied" and stage.projection is None:
+        # Its acknowledgement came again, and says no more than this.
+        return "had applied it"
     return f"{stage.step} {stage.projection}" if stage.projection else stage.step
 
 

@@ -5,6 +5,7 @@ was, so that replaying it is the same message again.
 """
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 from urllib.parse import unquote_plus
 
@@ -123,7 +124,11 @@ class Intake:
             yield self._message(ACKS, message, f"{error}: {malformed}")
             return
         about = {ack.commit.rpartition(".")[0] for ack in acks}
-        yield self._message(ACKS, message, error, about=about.pop() if len(about) == 1 else None)
+        filing = self._message(ACKS, message, error, about=about.pop() if len(about) == 1 else None)
+        if len(acks) == 1:
+            [ack] = acks
+            filing = replace(filing, correlation_id=ack.correlation_id, traceparent=ack.traceparent)
+        yield filing
 
     def _delivery(self, message: Message) -> Iterator[Filing]:
         """Read an event that EventBridge could not deliver, in EventBridge's own form."""

@@ -68,9 +68,9 @@ def of_batch(failures: Failures) -> Iterator[Measured]:
 
 
 def of_acknowledgements(messages: Iterable[AckMessage], *, heard_at_ms: int) -> Iterator[Measured]:
-    """Yield how late acknowledgements came in."""
+    """Yield how late acknowledgements came in: the first of each region, which tell of its way."""
     for message in messages:
-        for ack in message.acks:
+        for ack in (one for one in message.acks if one.way is not None):
             late_ms = heard_at_ms - ack.recorded_at_ms
             yield from elapsed(ACKNOWLEDGE_LATENCY, late_ms, region=message.region)
 

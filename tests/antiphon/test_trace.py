@@ -339,3 +339,5 @@ def test_the_drawing_has_a_line_for_each_step_and_says_whose_clocks_these_are(
     assert any("395 ms before its cause: a clock is wrong" in line for line in steps_drawn)
     assert any("not yet applied in ap-south-1: activity" in line for line in drawn)
     assert "clock" in drawn[-1]
+    print_trace(put_together({EU: Way(heard=900)}, acks={EU: T0 + 700}), ())
+    assert "had applied it" in capsys.readouterr().out

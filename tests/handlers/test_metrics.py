@@ -192,6 +192,17 @@ def test_acknowledgements_and_answers_are_timed_where_they_come_in(network: Netw
     assert 0 <= ms < MINUTE_MS
 
 
+def test_an_acknowledgement_that_comes_again_is_not_timed(network: Network, log: Log):
+    commit = network.posted()
+    network.settle()
+    network[EU].stream(commit)
+    log.read()
+
+    network[US].acknowledge(*network.take(US, "acks"))
+
+    assert "AcknowledgeLatency" not in log.read()
+
+
 def test_every_sweep_tells_what_is_pending_and_how_long_it_is_overdue(network: Network, log: Log):
     network[US].sweep()
     told = log.read()

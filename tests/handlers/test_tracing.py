@@ -88,6 +88,17 @@ def test_a_new_trace_goes_with_the_commit_its_acknowledgements_and_its_answer(ne
     assert answer["traceparent"] == commit.traceparent is not None
 
 
+def test_an_acknowledgement_that_is_given_up_can_be_found_by_its_trace(network: Network):
+    commit = network.posted()
+    network[EU].project(*network.take(EU, "lane"))
+
+    network[US].bury("acks-dead", *network.take(US, "acks"))
+
+    [letter] = network[US].letters.values()
+    assert letter.correlation_id == commit.correlation_id
+    assert letter.traceparent == commit.traceparent is not None
+
+
 def test_the_way_through_every_region_is_kept_with_the_answer(network: Network):
     commit = network.posted()
     network.settle()
