@@ -25,6 +25,7 @@ from projections.responder import Responder
 from projections.responses import Response, ResponseStore
 from projections.sweeper import Sweeper, Swept
 from projections.views import View, ViewStore
+from projections.ways import Ways
 
 Patches = Callable[[], Iterable[Any]]
 
@@ -159,7 +160,7 @@ def _early_acknowledgement() -> Iterable[Any]:
     def applied(self: Projector, deliveries: Any) -> Any:
         taken = list(deliveries)
         commits = [commit for delivery in taken for commit in delivery.commits]
-        self._acknowledge([Applied("", commits, ())], set())
+        self._acknowledge([Applied("", commits, ())], set(), Ways(self.now_ms))
         return apply(self, taken)
 
     return [patch.object(Projector, "apply", applied)]
