@@ -52,7 +52,10 @@ app.command(
     rich_help_panel=USE, epilog="Examples: antiphon schemas; antiphon schemas --out docs/schemas"
 )(schemas)
 app.command(rich_help_panel=OPERATE, epilog="Example: antiphon status --json")(status)
-app.command(rich_help_panel=OPERATE, epilog="Example: antiphon verify --settle 60")(verify)
+app.command(
+    rich_help_panel=OPERATE,
+    epilog="Examples: antiphon verify --settle 60; antiphon verify --repair --dry-run",
+)(verify)
 app.command(
     rich_help_panel=OPERATE,
     epilog="Examples: antiphon trace COMMIT; antiphon trace prov-0001 --search --json",

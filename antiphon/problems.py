@@ -1,8 +1,8 @@
 """The situations the command line expects, each a sentence that says what to do.
 
 A problem ends the command without a traceback, with its exit status: 2 when what was
-asked cannot be done, 1 when a verdict is bad. Not for programmer errors: those keep
-their traceback.
+asked cannot be done, 1 when a verdict is bad, 3 when none can be given yet. Not for
+programmer errors: those keep their traceback.
 """
 
 from typing import Any
@@ -15,6 +15,8 @@ from antiphon.terminal import complain
 
 USAGE = 2
 BAD_VERDICT = 1
+# Nothing is wrong as far as can be said, and that is not everything.
+NOT_SETTLED = 3
 INTERRUPTED = 130
 
 

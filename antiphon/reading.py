@@ -12,21 +12,18 @@ import orjson
 from antiphon.connection import Connection
 from antiphon.problems import Problem
 from eventstore.errors import StoreUnavailable
-from eventstore.identity import Keys
 from projections.regions import ControlStore, Topology
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
-    from mypy_boto3_lambda import LambdaClient
 
 EVENTS_TABLE = "antiphon-events"
 VIEWS_TABLE = "antiphon-views"
 RESPONSES_TABLE = "antiphon-responses"
 CONTROL_TABLE = "antiphon-control"
 PENDING_INDEX = "pending"
-# Any function has the secret; this one needs it for the ids of answers.
+# Any function has all settings; this one is never switched off.
 RESPONDER = "antiphon-responder"
-SECRET = "ANTIPHON_SECRET"  # noqa: S105 - the name of a setting, not its value
 
 Item = dict[str, Any]
 
@@ -51,23 +48,6 @@ def read_topology(connection: Connection) -> Topology:
         except StoreUnavailable as error:
             failures.append(f"{via}: {error}")
     raise Problem(f"no region knows the regions' states ({'; '.join(failures)})")
-
-
-def count_commits(client: "DynamoDBClient") -> int:
-    """Count the items of the log, strongly consistent."""
-    pages = client.get_paginator("scan").paginate(
-        TableName=EVENTS_TABLE, ConsistentRead=True, Select="COUNT"
-    )
-    return sum(page["Count"] for page in pages)
-
-
-def installation_keys(client: "LambdaClient") -> Keys:
-    """Read the secret that identifiers are keyed with from a deployed function's settings."""
-    configuration = client.get_function_configuration(FunctionName=RESPONDER)
-    secret = configuration.get("Environment", {}).get("Variables", {}).get(SECRET)
-    if not secret:
-        raise Problem(f"the function {RESPONDER} has no {SECRET}; deploy the templates again")
-    return Keys(secret.encode())
 
 
 def pending_answers(client: "DynamoDBClient") -> Iterator[int]:

@@ -65,15 +65,11 @@ def wired(connection: Connection, *, via: str) -> Dependencies:
 
 def open_moves(connection: Connection, *, via: str) -> RegionMoves:
     """Return the moves of regions as seen from the region `via`."""
-    settings = settings_of(connection, via)
-    clients = _Clients(connection)
-    # Of all services that functions have clients of, these are what is needed here.
-    deps = Dependencies(settings, clients)  # type: ignore[arg-type]
-    scan = _scan(clients.dynamodb(via), settings)
+    deps = wired(connection, via=via)
+    settings, client = deps.settings, connection.dynamodb(via)
+    scan = _scan(client, settings)
     return RegionMoves(
-        states=ControlStore(
-            clients.dynamodb(via), table=settings.control_table, regions=settings.regions
-        ),
+        states=ControlStore(client, table=settings.control_table, regions=settings.regions),
         comparison=Comparison(
             scan=scan,
             log=deps.log,
@@ -84,7 +80,7 @@ def open_moves(connection: Connection, *, via: str) -> RegionMoves:
         responses_of=deps.responses_of,
         queued=partial(_queued, connection, dead=settings.dead_commands_queue),
         letters_of=partial(store_of, connection),
-        sweep=partial(_sweep, connection),
+        sweep=partial(sweep, connection),
         adoption=lambda lost, adopter: Adoption(
             scan=scan,
             adopter=deps.responses_of(adopter),
@@ -132,7 +128,8 @@ def _queued(connection: Connection, region: str, *, dead: str) -> int:
     return count
 
 
-def _sweep(connection: Connection, region: str) -> Mapping[str, int]:
+def sweep(connection: Connection, region: str) -> Mapping[str, int]:
+    """Have a region's sweeper look for overdue answers; return what it did, by what."""
     answer = connection.functions(region).invoke(FunctionName=SWEEPER, Payload=b"{}")
     told: dict[str, Any] = orjson.loads(answer["Payload"].read())
     if "FunctionError" in answer:

@@ -59,7 +59,7 @@ def run(
                 faults.finish()
         heading("Verifying: the log against the read models and the answers of every region")
         verdict = settled_verdict(connection, settle_s=DEFAULT_SETTLE_S)
-        print_audit(verdict, regions=len(connection.regions))
+        print_audit(verdict)
         if not exit_:
             print_addresses(config)
             stay_until_stopped(running)

@@ -1,9 +1,11 @@
 """`antiphon verify`: the log, the read models and the answers of all regions, held together.
 
-Waits for the system to come to rest first, bounded: what is still on its way is late, not
-wrong. Reads only.
+Reads everything once, page by page, while commands flow; what is not right is looked at again
+until it is or nothing moves. What is on its way is late, not wrong. Repairs only when asked,
+and never the log.
 """
 
+import sys
 import time
 from typing import Annotated
 
@@ -20,123 +22,142 @@ from antiphon.connection import (
 )
 from antiphon.feed_display import print_violations
 from antiphon.letters import store_of
-from antiphon.problems import BAD_VERDICT, Problem
-from antiphon.reading import (
-    EVENTS_TABLE,
-    RESPONSES_TABLE,
-    VIEWS_TABLE,
-    count_commits,
-    installation_keys,
-    pending_answers,
-    read_topology,
-    scan,
-)
-from antiphon.terminal import MS_PER_S, output, print_json, say
-from antiphon.verification import RegionItems, Verdict, audit
-from domain.registry import REGISTRY
-from projections.registry import PROJECTIONS
+from antiphon.problems import BAD_VERDICT, NOT_SETTLED, Problem
+from antiphon.reading import read_topology
+from antiphon.region_moves import wired
+from antiphon.repairing import Mended, carry_out, print_mended, print_plan
+from antiphon.running_source import RunningSource
+from antiphon.terminal import output, print_json, say
+from antiphon.verification import Audit, Verdict
 
 LOOK_S = 0.5
 DEFAULT_SETTLE_S = 30.0
+SHOWN = 20
 
 
 def verify(
     *,
     settle: Annotated[
-        float, typer.Option("--settle", min=0, help="Seconds to wait for the system to rest.")
+        float,
+        typer.Option(
+            "--settle",
+            min=0,
+            help="Seconds in which nothing moves before what is late counts as violated.",
+        ),
     ] = DEFAULT_SETTLE_S,
+    repair: Annotated[
+        bool,
+        typer.Option("--repair", help="Apply, fold and answer again what lacks; asks first."),
+    ] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="With --repair: only say what would be done.")
+    ] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="With --repair: do not ask.")] = False,
     base_port: BasePort = DEFAULT_BASE_PORT,
     aws_port: AwsPort = DEFAULT_AWS_PORT,
     as_json: AsJson = False,
 ) -> None:
-    """Check log, read models and answers of all regions against each other."""
+    """Check log, read models and answers of all regions against each other.
+
+    Ends with 0 if all is as promised, 1 if something is violated, 3 if that cannot be said yet.
+    """
+    if (dry_run or yes) and not repair:
+        raise Problem("--dry-run and --yes go with --repair")
+    if repair and as_json and not (dry_run or yes):
+        raise Problem("--repair --json cannot ask: say --dry-run or --yes, too")
     connection = Connection.open(base_port=base_port, aws_port=aws_port)
-    verdict = settled_verdict(connection, settle_s=settle)
-    there = read_topology(connection).not_lost
-    letters = sum(sum(1 for _ in store_of(connection, region).waiting()) for region in there)
-    if as_json:
-        told = {"good": verdict.good, "dead_letters": letters}
-        print_json(verdict.model_dump() | told)
-    else:
-        print_audit(verdict, regions=len(there))
-        if letters:
-            say(f"  dead letters that wait: {letters}; see: antiphon dlq list", style="red")
-    if not verdict.good:
+    verdict, mended = settled_verdict(connection, settle_s=settle), list[Mended]()
+    if repair and not dry_run and verdict.mends and _agreed(verdict, yes=yes, silent=as_json):
+        mended = carry_out(connection, verdict.mends)
+        # What was mended may take a moment; it is held against everything once more.
+        verdict = settled_verdict(connection, settle_s=settle)
+    _tell(connection, verdict, mended, planned=dry_run, as_json=as_json)
+    if verdict.violations:
         raise typer.Exit(BAD_VERDICT)
+    if not verdict.settled:
+        raise typer.Exit(NOT_SETTLED)
 
 
 def settled_verdict(connection: Connection, *, settle_s: float) -> Verdict:
-    """Audit a running system once it rests, or as it is when `settle_s` is over.
+    """Audit a running system; what is late is waited for while anything moves.
 
-    Lag heals by itself and a broken promise does not, so a bad verdict is looked at again
-    until the time is over.
+    Args:
+        settle_s: seconds without a move after which what is late is a violation.
 
-    Raises Problem if commands keep coming in: then nothing can be said.
     """
-    deadline_s = time.monotonic() + settle_s
-    client = connection.dynamodb(read_topology(connection).not_lost[0])
-    while True:
-        _wait_for_answers(connection, deadline_s)
-        before = count_commits(client)
-        verdict = audit_system(connection)
-        if verdict.good or not verdict.commits:
-            return verdict
-        moved = count_commits(client) != before
-        if time.monotonic() >= deadline_s:
-            if moved:
-                raise Problem(
-                    "commands still come in, so the regions cannot be compared; "
-                    "stop the producers, or give it longer with --settle"
-                )
-            return verdict
-        time.sleep(LOOK_S)
+    source = RunningSource(connection)
+    deps = wired(connection, via=source.home)
+    return Audit(
+        source=source,
+        projections=deps.projections,
+        registry=deps.registry,
+        keys=deps.keys,
+        now_ms=deps.edge.now_ms,
+        settle_s=settle_s,
+        elapsed_s=time.monotonic,
+        pause=lambda: time.sleep(LOOK_S),
+    ).run()
 
 
-def _wait_for_answers(connection: Connection, deadline_s: float) -> None:
+def _agreed(verdict: Verdict, *, yes: bool, silent: bool) -> bool:
+    if not silent:
+        print_audit(verdict)
+        print_plan(verdict.mends)
+    if yes:
+        return True
+    if not sys.stdin.isatty():
+        raise Problem("nothing was repaired; say --yes to do it, or --dry-run to only see it")
+    return typer.confirm(f"Do these {len(verdict.mends)}?", err=True)
+
+
+def _tell(
+    connection: Connection,
+    verdict: Verdict,
+    mended: list[Mended],
+    *,
+    planned: bool,
+    as_json: bool,
+) -> None:
     there = read_topology(connection).not_lost
-    clients = [connection.dynamodb(region) for region in there]
-    while any(any(True for _ in pending_answers(client)) for client in clients):
-        if time.monotonic() >= deadline_s:
-            return
-        time.sleep(LOOK_S)
+    letters = sum(sum(1 for _ in store_of(connection, region).waiting()) for region in there)
+    if as_json:
+        told = {"good": verdict.good, "settled": verdict.settled, "dead_letters": letters}
+        done = [one.mend.model_dump(mode="json") | {"refused": one.refused} for one in mended]
+        print_json(verdict.model_dump(mode="json") | told | {"repaired": done})
+        return
+    if mended:
+        print_mended(mended)
+    print_audit(verdict)
+    if planned and verdict.mends:
+        print_plan(verdict.mends)
+    elif verdict.mends:
+        say(f"  {len(verdict.mends)} things can be repaired: antiphon verify --repair")
+    if letters:
+        say(f"  dead letters that wait: {letters}; see: antiphon dlq list", style="red")
 
 
-def audit_system(connection: Connection) -> Verdict:
-    """Read everything of a running system and audit it."""
-    topology = read_topology(connection)
-    home = topology.not_lost[0]
-    regions = {}
-    for region in topology.not_lost:
-        client = connection.dynamodb(region)
-        regions[region] = RegionItems(
-            replica=scan(client, EVENTS_TABLE, consistent=False),
-            views=scan(client, VIEWS_TABLE),
-            responses=scan(client, RESPONSES_TABLE),
-        )
-    return audit(
-        scan(connection.dynamodb(home), EVENTS_TABLE),
-        regions,
-        projections=PROJECTIONS,
-        registry=REGISTRY,
-        keys=installation_keys(connection.functions(home)),
-        now_ms=int(time.time() * MS_PER_S),
-        topology=topology,
-    )
-
-
-def print_audit(verdict: Verdict, *, regions: int) -> None:
+def print_audit(verdict: Verdict) -> None:
     """Print what was held against what, and whether it agrees."""
     looked = (
         f"{verdict.commits} commits ({verdict.events} events) of {verdict.aggregates} aggregates, "
-        f"{verdict.views} view items and {verdict.answers} answers in {regions} regions"
+        f"{verdict.views} view items and {verdict.answers} answers"
     )
     if verdict.good:
         agree = "log, read models and answers agree"
         output.print(Text.assemble(("  consistent  ", "bold white on green"), f"  {agree}"))
         say(f"  {looked}", style="dim")
         return
-    count = len(verdict.violations)
-    shown = f"{count} violation{'s' if count > 1 else ''}"
-    output.print(Text.assemble(("  violated  ", "bold white on red"), f"  {shown}"))
+    if verdict.violations:
+        count = len(verdict.violations)
+        shown = f"{count} violation{'s' if count > 1 else ''}"
+        output.print(Text.assemble(("  violated  ", "bold white on red"), f"  {shown}"))
+    else:
+        told = "nothing is wrong so far, and not everything has arrived"
+        output.print(Text.assemble(("  not settled  ", "bold black on yellow"), f"  {told}"))
     say(f"  {looked}", style="dim")
     print_violations(verdict.violations)
+    for one in verdict.unsettled[:SHOWN]:
+        say(f"  late    {one.line}", style="yellow")
+    left = max(len(verdict.unsettled) - SHOWN, 0) + verdict.unlisted
+    if left:
+        say(f"  and {left} more that are not as they should be", style="yellow")

@@ -1,4 +1,8 @@
-"""One thing that is not as Antiphon promises: what, where, which key."""
+"""One thing that is not as Antiphon promises: what, where, which key; and one that is only late.
+
+What is on its way is no violation, however long it takes while something stops it: it is told
+as not settled, with what stops it.
+"""
 
 from typing import Literal
 
@@ -25,3 +29,19 @@ class Violation(BaseModel):
     def line(self) -> str:
         """The violation on one line."""
         return f"{self.kind:<6}  {self.where:<14}  {self.key}: {self.text}"
+
+
+class Unsettled(BaseModel):
+    """Something that may be on its way still, and why it is thought to be."""
+
+    model_config = ConfigDict(frozen=True)
+
+    where: str
+    key: str
+    text: str
+    because: str
+
+    @property
+    def line(self) -> str:
+        """What lacks, on one line."""
+        return f"{self.where:<14}  {self.key}: {self.text} ({self.because})"

@@ -124,7 +124,7 @@ class Applier:
             if not ahead[0].commit.follows(view.applied):
                 # The view is behind where it was read: only its removal can do that. Look again.
                 raise StoreUnavailable(f"{build.name} moved back while it was applied")
-            moved, rows = _fold(build, view, _one_write(ahead, self.bounds))
+            moved, rows = fold_changes(build, view, one_write(ahead, self.bounds))
             written = self.views.write(
                 build, aggregate_id, before=view.applied, view=moved, rows=rows
             )
@@ -135,7 +135,7 @@ class Applier:
         return view
 
 
-def _one_write(changes: Sequence[Change], bounds: ReadBounds) -> Sequence[Change]:
+def one_write(changes: Sequence[Change], bounds: ReadBounds) -> Sequence[Change]:
     """Return as many changes from the start as one write takes: rows and bytes are bounded."""
     size = 0
     for count, change in enumerate(changes):
@@ -145,9 +145,10 @@ def _one_write(changes: Sequence[Change], bounds: ReadBounds) -> Sequence[Change
     return changes
 
 
-def _fold(
+def fold_changes(
     build: Projection, view: View, changes: Sequence[Change]
 ) -> tuple[View, dict[int, Document]]:
+    """Return a view after some changes, and the rows of those changes by position."""
     document = view.document
     rows: dict[int, Document] = {}
     for change in changes:

@@ -1,9 +1,9 @@
 """Hold a system against its own promises: the log, what regions made of it, what they answered.
 
-Pure: raw items in, violations out, so that altered data can be tried in a test. It never
-repairs. `reading` gets the items of a running system; `verify` puts both together.
+Items come from a `Source`, so that altered data can be tried in a test. It reads only; what it
+finds names how it can be mended, and `repairing` does that when asked.
 """
 
-from antiphon.verification.audit import RegionItems, Verdict, audit
+from antiphon.verification.audit import Audit, Verdict
 
-__all__ = ["RegionItems", "Verdict", "audit"]
+__all__ = ["Audit", "Verdict"]

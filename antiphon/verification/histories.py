@@ -12,6 +12,7 @@ from typing import Any
 import orjson
 from pydantic import BaseModel
 
+from antiphon.verification.source import Item
 from antiphon.violations import Violation
 from domain.aggregate import Event
 from domain.network_element import NetworkElement
@@ -21,7 +22,6 @@ from eventstore.errors import CorruptLog
 from eventstore.folding import domain_events
 
 LOG = "log"
-Item = dict[str, Any]
 State = dict[str, Any] | None
 
 
@@ -29,11 +29,13 @@ State = dict[str, Any] | None
 class History:
     """One aggregate: its commits in order, and its state after each of them.
 
-    `states` is keyed by the position of a commit's last event, `events` by that of its
-    first; both end where the chain breaks: nobody can say what the state is after a hole.
+    `items` are the commits as stored, also those that cannot be read. `states` is keyed by the
+    position of a commit's last event, `events` by that of its first; both end where the chain
+    breaks: nobody can say what the state is after a hole.
     """
 
     aggregate_id: str
+    items: list[Item] = field(default_factory=list)
     commits: list[Commit] = field(default_factory=list)
     states: dict[int, State] = field(default_factory=dict)
     events: dict[int, tuple[Event, ...]] = field(default_factory=dict)
@@ -43,6 +45,14 @@ class History:
     def head(self) -> int:
         """The position of the last event."""
         return self.commits[-1].last_position if self.commits else 0
+
+    def due(self, position: int) -> Iterator[Commit]:
+        """Yield the commits up to a position, which is that of the last one's first event."""
+        return (commit for commit in self.commits if commit.position <= position)
+
+    def last_due(self, position: int) -> int:
+        """Return where the last commit up to a position ends, 0 if there is none."""
+        return max((commit.last_position for commit in self.due(position)), default=0)
 
     def tells(self, commit: Commit, told: Any) -> bool:
         """Say whether `told` are the events of a commit, as answers and rows tell them.
@@ -82,7 +92,8 @@ def histories(items: Iterable[Item], *, registry: Registry) -> Iterator[History]
     """Yield each aggregate's history; items of one aggregate must come together, in any order."""
     for aggregate_id, group in groupby(items, key=lambda item: str(item["a"]["S"])):
         history = History(aggregate_id=aggregate_id)
-        for item in sorted(group, key=lambda item: int(item["q"]["N"])):
+        history.items = sorted(group, key=lambda item: int(item["q"]["N"]))
+        for item in history.items:
             try:
                 history.commits.append(from_item(item))
             except CorruptLog as error:

@@ -1,4 +1,4 @@
-"""Every read model of every region: exactly at the head, equal to the log, nothing besides.
+"""Every read model of a region: at the head of the log, equal to it, in every field.
 
 Those that are held to it are the builds that readers get or may be given again. What a
 rebuild has begun, or has to remove, is left out of account.
@@ -7,152 +7,174 @@ State is compared with a fold made from the domain alone; what a document shows 
 state (times, counts) with the projection's own pure `apply` over the log.
 """
 
-from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import orjson
 
-from antiphon.verification.histories import History, Item, State
+from antiphon.verification.histories import History, State
+from antiphon.verification.source import Finding, Item, Place
 from antiphon.violations import Violation
 from domain.registry import Registry
 from eventstore.commits import EPOCH_SPAN, Commit
 from eventstore.folding import domain_events
 from eventstore.identity import Keys
-from projections.builds import RESERVED, Builds, Registered, states_in
+from projections.builds import Builds
 from projections.projection import Change, Document, Projection
+from projections.repair import How, Mend
 from projections.views import HEAD
 
-# An item's place: partition key and sort key.
-Place = tuple[str, str]
 LIST_ATTRIBUTES = ("l1", "l2")
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Views:
-    """The read-model items of all regions, handed out aggregate by aggregate."""
+    """Holds the views of one aggregate after the other against its history."""
 
-    def __init__(
+    registry: Registry
+    keys: Keys
+
+    def check(
         self,
-        views: Mapping[str, Iterable[Item]],
-        *,
-        projections: Sequence[Projection],
-        registry: Registry,
-        keys: Keys,
-    ) -> None:
-        """Index the raw items by region and aggregate."""
-        self._registered = Registered(projections)
-        self._builds: dict[str, Builds] = {}
-        self._registry = registry
-        self._keys = keys
-        self._items: dict[str, dict[str, dict[Place, Item]]] = {}
-        self.count = 0
-        for region, items in views.items():
-            by_aggregate: dict[str, dict[Place, Item]] = defaultdict(dict)
-            rebuilds: list[Item] = []
-            for item in items:
-                place = (str(item["k"]["S"]), str(item["s"]["S"]))
-                if place[0].partition("#")[0] == RESERVED:
-                    rebuilds.append(item)
-                    continue
-                by_aggregate[place[0].rpartition("#")[2]][place] = item
-                self.count += 1
-            self._items[region] = by_aggregate
-            self._builds[region] = Builds(self._registered, states_in(rebuilds))
-
-    def check(self, history: History) -> Iterator[Violation]:
-        """Yield what is wrong with the views of one aggregate in any region."""
-        changes = self._changes(history)
-        documents: dict[str, Document | None] = {}
-        for region, by_aggregate in self._items.items():
-            builds = self._builds[region]
-            items = by_aggregate.pop(history.aggregate_id, {})
-            items = {place: item for place, item in items.items() if not _spare(builds, place)}
-            for projection in builds.held():
-                if not projection.covers(history.aggregate_id):
-                    continue
-                if projection.build not in documents:
-                    documents[projection.build] = _document(projection, changes)
-                place = (projection.key(history.aggregate_id), HEAD)
-                head = items.pop(place, None)
-                expected = documents[projection.build] if changes else None
-                texts = list(self._check_head(projection, head, history, expected))
-                yield from (_violation(region, place, text) for text in texts)
-                if projection.row is not None:
-                    yield from _check_rows(region, projection, items, history)
-            for place in items:
-                yield _violation(region, place, "no commit of the log belongs to this item")
-
-    def leftover(self) -> Iterator[Violation]:
-        """Yield the items of aggregates that the log does not have."""
-        for region, by_aggregate in self._items.items():
-            for items in by_aggregate.values():
-                for place in items:
-                    if _spare(self._builds[region], place):
-                        continue
-                    text = "the log has no commit of the aggregate of this item"
-                    yield _violation(region, place, text)
-
-    def _changes(self, history: History) -> list[Change]:
-        """The commits with their events read; empty if the log cannot be folded to its head."""
-        if history.head not in history.states:
-            return []
-        aggregate = self._registry.aggregate_by_tag(history.aggregate_id.partition(".")[0])
-        return [Change(commit, domain_events(aggregate, commit)) for commit in history.commits]
-
-    def _check_head(
-        self,
-        projection: Projection,
-        head: Item | None,
         history: History,
-        expected: Document | None,
-    ) -> Iterator[str]:
+        held: Mapping[str, tuple[Builds, Mapping[Place, Item]]],
+        *,
+        due: int,
+    ) -> Iterator[Finding]:
+        """Yield what is wrong with the views of one aggregate in any region.
+
+        Args:
+            history: of the aggregate, read after the views.
+            held: by region, the builds there and the items, heads and rows, that were read.
+            due: only commits up to this position are asked for.
+
+        """
+        expected = Expected(history, self.registry)
+        for region, (builds, items) in held.items():
+            for build in builds.held():
+                if build.covers(history.aggregate_id):
+                    yield from self._check_build(region, build, items, expected, due=due)
+
+    def _check_build(
+        self,
+        region: str,
+        build: Projection,
+        items: Mapping[Place, Item],
+        expected: "Expected",
+        *,
+        due: int,
+    ) -> Iterator[Finding]:
+        history = expected.history
+        place = (build.key(history.aggregate_id), HEAD)
+        head, wanted = items.get(place), history.last_due(due)
+        refold = Mend(
+            how=How.REFOLD, region=region, subject=history.aggregate_id, build=build.build
+        )
         if head is None:
-            yield f"the view is missing; the log has {len(history.commits)} commits for it"
+            if wanted:
+                text = f"the view is missing; the log has {len(history.commits)} commits for it"
+                yield _late(region, place, text, history)
             return
         try:
             applied = int(head["n"]["N"])
             document = orjson.loads(head["d"]["S"]) if "d" in head else None
         except (KeyError, ValueError):
-            yield "the view cannot be read"
+            yield _wrong(region, place, "the view cannot be read")
             return
-        if applied != history.head:
-            yield (
-                f"it has applied sequence {applied % EPOCH_SPAN}, "
-                f"the log ends at {history.head % EPOCH_SPAN}"
+        ends = f"the log ends at {history.head % EPOCH_SPAN}"
+        if applied > history.head:
+            text = f"it has applied sequence {applied % EPOCH_SPAN}, {ends}"
+            yield _wrong(region, place, text)
+            return
+        if applied < wanted:
+            text = f"it has applied sequence {applied % EPOCH_SPAN}, {ends}"
+            yield _late(region, place, text, history)
+        # Ahead of what is due, or behind it: it must be what the log gives as of where it stands.
+        for text in self._wrong_in(build, head, document, expected, applied=applied):
+            yield _wrong(region, place, text, refold)
+        if build.row is not None:
+            yield from _check_rows(
+                region, build, items, history, upto=min(applied, wanted), mend=refold
             )
-            return
-        if history.head not in history.states:
-            return
-        wrong = (
-            list(shows(document, history.states[history.head])) if projection.shows_state else []
-        )
-        if not wrong and document != expected:
-            wrong = [f"its document is not what the log gives: {_differences(document, expected)}"]
+
+    def _wrong_in(
+        self, build: Projection, head: Item, document: Any, expected: "Expected", *, applied: int
+    ) -> list[str]:
+        states = expected.history.states
+        if applied not in states:
+            reached = max(states, default=0)
+            return [f"it stands at {applied}, where no commit ends"] if applied < reached else []
+        wrong = list(shows(document, states[applied])) if build.shows_state else []
+        right = expected.document(build, applied)
+        if not wrong and document != right:
+            wrong = [f"its document is not what the log gives: {_differences(document, right)}"]
         if wrong:
-            yield from wrong
-            return
-        wanted = projection.list_keys(document, self._keys) if document is not None else {}
-        for attribute in LIST_ATTRIBUTES:
-            value = f"{projection.build}#{wanted.get(attribute)}"
-            if head.get(attribute) != ({"S": value} if attribute in wanted else None):
-                yield f"its list key {attribute} is not that of its document"
+            return wrong
+        wanted = build.list_keys(document, self.keys) if document is not None else {}
+        return [
+            f"its list key {attribute} is not that of its document"
+            for attribute in LIST_ATTRIBUTES
+            if head.get(attribute)
+            != ({"S": f"{build.build}#{wanted[attribute]}"} if attribute in wanted else None)
+        ]
 
 
-def _spare(builds: Builds, place: Place) -> bool:
-    """Say whether an item is of a build that is being filled, or is to be removed."""
-    name, _, rest = place[0].partition("#")
-    return rest.partition("#")[0] in builds.spare(name)
+class Expected:
+    """What the documents of one aggregate must be, as of any commit that can be folded."""
+
+    def __init__(self, history: History, registry: Registry) -> None:
+        """Nothing is folded before it is asked for."""
+        self.history = history
+        self._registry = registry
+        self._documents: dict[tuple[str, int], Document | None] = {}
+
+    def document(self, build: Projection, applied: int) -> Document | None:
+        """Return the document of a build after the commit that ends at `applied`."""
+        key = (build.build, applied)
+        if key not in self._documents:
+            document = None
+            for change in self._changes():
+                if change.commit.last_position <= applied:
+                    document = build.apply(document, change)
+            self._documents[key] = document
+        return self._documents[key]
+
+    def _changes(self) -> Iterator[Change]:
+        aggregate = self._registry.aggregate_by_tag(self.history.aggregate_id.partition(".")[0])
+        for commit in self.history.commits:
+            if commit.last_position in self.history.states:
+                yield Change(commit, domain_events(aggregate, commit))
+
+
+def keys_of(history: History, builds: Builds, *, due: int) -> Iterator[Item]:
+    """Yield the keys of all view items that a region must have of an aggregate."""
+    for build in builds.held():
+        if build.covers(history.aggregate_id):
+            key = {"S": build.key(history.aggregate_id)}
+            yield {"k": key, "s": {"S": HEAD}}
+            if build.row is not None:
+                for commit in history.due(due):
+                    yield {"k": key, "s": {"S": f"{commit.position:020d}"}}
 
 
 def _check_rows(
-    region: str, projection: Projection, items: dict[Place, Item], history: History
-) -> Iterator[Violation]:
-    """One row for each commit, saying what the commit says."""
+    region: str,
+    build: Projection,
+    items: Mapping[Place, Item],
+    history: History,
+    *,
+    upto: int,
+    mend: Mend,
+) -> Iterator[Finding]:
+    """One row for each commit that is applied, saying what the commit says."""
     for commit in history.commits:
-        place = (projection.key(history.aggregate_id), f"{commit.position:020d}")
-        item = items.pop(place, None)
+        if commit.last_position > upto:
+            return
+        place = (build.key(history.aggregate_id), f"{commit.position:020d}")
+        item = items.get(place)
         if item is None:
-            yield _violation(region, place, f"the row of commit {commit.commit_id} is missing")
+            yield _wrong(region, place, f"the row of commit {commit.commit_id} is missing", mend)
             continue
         try:
             row = orjson.loads(item["d"]["S"])
@@ -162,7 +184,7 @@ def _check_rows(
         wrong += [] if history.tells(commit, row.get("events")) else ["events"]
         if wrong:
             text = f"the row of commit {commit.commit_id} differs from the log: {', '.join(wrong)}"
-            yield _violation(region, place, text)
+            yield _wrong(region, place, text, mend)
 
 
 def _row_of(commit: Commit) -> dict[str, Any]:
@@ -193,13 +215,6 @@ def shows(document: Any, state: State) -> Iterator[str]:
             yield f"its {name} is not that of the log"
 
 
-def _document(projection: Projection, changes: Iterable[Change]) -> Document | None:
-    document = None
-    for change in changes:
-        document = projection.apply(document, change)
-    return document
-
-
 def _differences(document: Any, expected: Document | None) -> str:
     if not isinstance(document, dict) or expected is None:
         return "there should be none" if expected is None else "it is missing"
@@ -213,3 +228,16 @@ def _differences(document: Any, expected: Document | None) -> str:
 
 def _violation(region: str, place: Place, text: str) -> Violation:
     return Violation(kind="view", where=region, key=" ".join(place), text=text)
+
+
+def _wrong(region: str, place: Place, text: str, mend: Mend | None = None) -> Finding:
+    return Finding(violation=_violation(region, place, text), mend=mend)
+
+
+def _late(region: str, place: Place, text: str, history: History) -> Finding:
+    return Finding(
+        violation=_violation(region, place, text),
+        late=True,
+        concerns=frozenset({region}),
+        mend=Mend(how=How.APPLY, region=region, subject=history.aggregate_id),
+    )

@@ -4,14 +4,16 @@ Made by the product's own deciding, folding and answering, laid out as the table
 """
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
 import orjson
 
-from antiphon.verification import RegionItems, Verdict, audit
+from antiphon.verification import Audit, Verdict
+from antiphon.verification.source import KEYS as KEY_NAMES
+from antiphon.verification.source import Item, LogPlace, Table
 from domain.network_element import ApplyConfiguration, RegisterNetworkElement
 from domain.registry import REGISTRY
 from domain.subscriber import ActivateSubscriber, ResumeSubscriber, SuspendSubscriber
@@ -21,6 +23,7 @@ from eventstore.folding import domain_events
 from eventstore.identity import Keys
 from eventstore.memory import InMemoryLog
 from projections.answers import build_answer
+from projections.builds import BuildState, states_in
 from projections.projection import Change
 from projections.regions import Topology
 from projections.registry import PROJECTIONS
@@ -43,29 +46,85 @@ class Tables:
     responses: dict[str, list[dict[str, Any]]]
     topology: Topology = field(default_factory=lambda: Topology.all_active(REGIONS))
 
-    def verdict(self) -> Verdict:
-        regions = {
-            region: RegionItems(
-                replica=self.replicas[region],
-                views=self.views[region],
-                responses=self.responses[region],
-            )
-            for region in REGIONS
-        }
-        return audit(
-            self.log,
-            regions,
+    def verdict(self, **more: Any) -> Verdict:
+        return self.audit(**more).run()
+
+    def audit(self, *, settle_s: float = 0.0, now_ms: int = NOW_MS, **more: Any) -> Audit:
+        """Return an audit of these tables, whose clock goes on by a second with each pause."""
+        clock = Ticking()
+        return Audit(
+            source=more.pop("source", None) or TablesSource(self),
             projections=PROJECTIONS,
             registry=REGISTRY,
             keys=KEYS,
-            now_ms=NOW_MS,
-            topology=self.topology,
+            now_ms=lambda: now_ms,
+            settle_s=settle_s,
+            elapsed_s=lambda: clock.now_s,
+            pause=more.pop("pause", None) or clock.tick,
+            **more,
         )
 
     def everywhere(self, alter: Callable[[list[dict[str, Any]]], None]) -> None:
         """Alter the log and every replica of it alike: what replication would have carried."""
         for items in (self.log, *self.replicas.values()):
             alter(items)
+
+
+class Ticking:
+    """A clock that stands still but for pauses."""
+
+    def __init__(self) -> None:
+        self.now_s = 0.0
+
+    def tick(self) -> None:
+        self.now_s += 1.0
+
+
+class TablesSource:
+    """Reads tables in memory as an audit does, some items a page."""
+
+    def __init__(self, tables: Tables, *, page: int = 3) -> None:
+        self.tables = tables
+        self.regions: Sequence[str] = REGIONS
+        self.stopped: dict[str, str] = {}
+        self._page = page
+
+    def topology(self) -> Topology:
+        return self.tables.topology
+
+    def unreached(self) -> Mapping[str, str]:
+        return self.stopped
+
+    def build_states(self, region: str) -> Mapping[str, BuildState]:
+        return states_in(self.tables.views[region])
+
+    def log_pages(self) -> Iterator[Sequence[Item]]:
+        return self._paged(self.tables.log)
+
+    def log_of(self, aggregate_id: str) -> Sequence[Item]:
+        return [item for item in self.tables.log if item["a"]["S"] == aggregate_id]
+
+    def in_log(self, places: Iterable[LogPlace]) -> set[LogPlace]:
+        there = {(item["a"]["S"], int(item["q"]["N"])) for item in self.tables.log}
+        return there & set(places)
+
+    def get(self, region: str, table: Table, keys: Iterable[Item]) -> list[Item]:
+        names = KEY_NAMES[table]
+        wanted = [[key[name] for name in names] for key in keys]
+        items = self._items(region, table)
+        return [item for item in items if [item[name] for name in names] in wanted]
+
+    def pages(self, region: str, table: Table) -> Iterator[Sequence[Item]]:
+        return self._paged(self._items(region, table))
+
+    def _items(self, region: str, table: Table) -> list[Item]:
+        tables = self.tables
+        held = {"events": tables.replicas, "views": tables.views, "responses": tables.responses}
+        return held[table][region]
+
+    def _paged(self, items: list[Item]) -> Iterator[Sequence[Item]]:
+        for start in range(0, len(items), self._page):
+            yield items[start : start + self._page]
 
 
 def decided() -> list[Commit]:

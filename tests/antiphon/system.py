@@ -12,7 +12,7 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 from typing import Any
 
-from tests.antiphon.serving import consecutive_servers, handler_class
+from tests.antiphon.serving import SETTINGS, consecutive_servers, handler_class
 
 REGIONS = ("us-east-1", "eu-west-1", "ap-south-1")
 RTT_MS = {("us-east-1", "eu-west-1"): 70, ("eu-west-1", "ap-south-1"): 118}
@@ -28,7 +28,6 @@ LONG_POLL_S = 0.05
 PROBLEM = {"Content-Type": "application/problem+json"}
 MAILBOX = "antiphon-answers"
 DEAD_QUEUES = ("antiphon-answers", "antiphon-acks-dead", "antiphon-commands-dead.fifo")
-SECRET = "a secret of the tests"
 
 
 @dataclass
@@ -68,11 +67,11 @@ class System:
         self.states: dict[str, str] = {}
         self.queues: set[tuple[str, str]] = set()
         self.tables: dict[tuple[str, str], list[dict[str, Any]]] = {}
-        self.commands_come_in = False
-        self.counted = 0
         self.dead_letters: dict[tuple[str, str], int] = {}
         self.orders: list[tuple[str, dict[str, Any]]] = []
         self.outcomes: dict[str, list[str]] = {}
+        self.sent: list[tuple[str, str]] = []
+        self.settings = dict(SETTINGS)
         self._news = threading.Condition(threading.RLock())
         self.base_port, servers = consecutive_servers(len(REGIONS))
         self.aws_port = servers[0].server_port
@@ -232,7 +231,7 @@ class System:
         if path == "/_antiphon/wan":
             return self._wan(method, body)
         if path.endswith("/configuration"):
-            return 200, {"Environment": {"Variables": {"ANTIPHON_SECRET": SECRET}}}, {}
+            return 200, {"Environment": {"Variables": self.settings}}, {}
         region = REGION_OF_SIGNATURE.search(headers["Authorization"])
         assert region is not None
         if path.endswith("/antiphon-dead-letters/invocations"):
@@ -246,16 +245,30 @@ class System:
         return self._sqs(region[1], operation, request)
 
     def _dynamodb(self, region: str, operation: str, request: dict[str, Any]) -> Any:
+        if operation == "BatchGetItem":
+            return self._batch(region, request["RequestItems"])
         items = self.tables.get((region, request["TableName"]), [])
         if operation == "GetItem":
             found = [item for item in items if request["Key"].items() <= item.items()]
             return 200, ({"Item": found[0]} if found else {}), {}
         if "IndexName" in request:
             items = [item for item in items if request["IndexName"] in item]
-        if request.get("Select") == "COUNT":
-            self.counted += self.commands_come_in
-            return 200, {"Count": len(items) + self.counted}, {}
+        if operation == "Query" and "IndexName" not in request:
+            [[name, value]] = request["ExpressionAttributeValues"].items()
+            items = [item for item in items if item[name.removeprefix(":")] == value]
+        items = [] if request.get("Segment") else items
         return 200, {"Items": items, "Count": len(items)}, {}
+
+    def _batch(self, region: str, wanted: dict[str, Any]) -> Any:
+        found = {
+            name: [
+                item
+                for item in self.tables.get((region, name), [])
+                if any(key.items() <= item.items() for key in keys["Keys"])
+            ]
+            for name, keys in wanted.items()
+        }
+        return 200, {"Responses": found}, {}
 
     def _order(self, region: str, order: dict[str, Any]) -> Any:
         """Say what the test has planned for a letter, one outcome after the other."""
@@ -264,11 +277,8 @@ class System:
         outcome = planned.pop(0) if len(planned) > 1 else planned[0]
         if outcome == "crash":
             return 200, {"errorType": "KeyError"}, {"X-Amz-Function-Error": "Unhandled"}
-        return (
-            200,
-            {"letter": order["letter"], "outcome": outcome, "detail": f"it is {outcome}"},
-            {},
-        )
+        told = {"letter": order["letter"], "outcome": outcome, "detail": f"it is {outcome}"}
+        return 200, told, {}
 
     def _events(self, region: str, operation: str, request: dict[str, Any]) -> Any:
         name = (region, request.get("Name") or request.get("Rule"))
@@ -288,6 +298,8 @@ class System:
         name = (request.get("QueueUrl") or request.get("QueueName", "")).rpartition("/")[2]
         if operation == "ReceiveMessage":
             return 200, {"Messages": self._receive(region, name)}, {}
+        if operation in {"SendMessage", "SendMessageBatch"}:
+            self.sent.append((region, name))
         if operation == "CreateQueue":
             self.queues.add((region, name))
         if operation == "DeleteQueue":

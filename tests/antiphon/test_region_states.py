@@ -86,6 +86,7 @@ def test_what_cannot_be_meant_is_told_in_one_sentence(system: System, words: lis
 
 
 def test_a_system_of_another_version_is_not_moved(system: System):
+    del system.settings["ANTIPHON_EVENTS_TABLE"]
     result = antiphon("region", "drain", SOUTH, *system.ports)
 
     assert result.exit_code == 2

@@ -6,12 +6,9 @@ from typing import Any
 import orjson
 import pytest
 
-from antiphon.verification import RegionItems, audit
-from domain.registry import REGISTRY
 from eventstore.commits import to_item
-from projections.regions import RegionState, Topology
-from projections.registry import PROJECTIONS
-from tests.antiphon.honest import KEYS, NOW_MS, REGIONS, Tables, alter_body, body_of, head_of
+from projections.regions import RegionState
+from tests.antiphon.honest import NOW_MS, REGIONS, Tables, alter_body, body_of, head_of
 
 
 def texts(tables: Tables) -> list[str]:
@@ -219,22 +216,7 @@ def test_old_commits_are_not_asked_for_answers_that_have_expired(tables, honest_
     for region in REGIONS:
         tables.responses[region].clear()
     later_ms = NOW_MS + 8 * 24 * 3_600_000
-    regions = {
-        region: RegionItems(
-            replica=tables.replicas[region], views=tables.views[region], responses=[]
-        )
-        for region in REGIONS
-    }
-    verdict = audit(
-        tables.log,
-        regions,
-        projections=PROJECTIONS,
-        registry=REGISTRY,
-        keys=KEYS,
-        now_ms=later_ms,
-        topology=Topology.all_active(REGIONS),
-    )
-    assert verdict.violations == []
+    assert tables.verdict(now_ms=later_ms).violations == []
 
 
 AP, EU = "ap-south-1", "eu-west-1"
