@@ -198,14 +198,16 @@ def test_a_feed_is_played_judged_and_verified_and_verify_can_say_no(running: Run
     told = running.cli("verify", "--settle", "2")
     assert told.exit_code == 1
     assert AP in told.output
-    table.put_item(TableName="antiphon-views", Item=item)
 
     responses = running.aws("dynamodb", EU)
     [answer, *_] = responses.scan(TableName="antiphon-responses")["Items"]
     responses.delete_item(TableName="antiphon-responses", Key={"c": answer["c"]})
-    assert running.cli("verify", "--settle", "2").exit_code == 1
-    responses.put_item(TableName="antiphon-responses", Item=answer)
-    assert running.cli("verify").exit_code == 0
+    planned = running.cli("verify", "--settle", "2", "--repair", "--dry-run", "--json")
+    assert planned.exit_code == 1
+    assert {mend["how"] for mend in json.loads(planned.output)["mends"]} == {"refold", "answer"}
+    repaired = running.cli("verify", "--settle", "2", "--repair", "--yes")
+    assert repaired.exit_code == 0, repaired.output
+    assert table.get_item(TableName="antiphon-views", Key=_key(item))["Item"] == item
 
     log = running.aws("dynamodb", US)
     [commit, *_] = log.scan(TableName="antiphon-events", ConsistentRead=True)["Items"]
@@ -215,3 +217,20 @@ def test_a_feed_is_played_judged_and_verified_and_verify_can_say_no(running: Run
     assert commit["a"]["S"] in told.output
     log.put_item(TableName="antiphon-events", Item=commit)
     assert running.cli("verify").exit_code == 0
+
+
+def _key(view: dict[str, Any]) -> dict[str, Any]:
+    return {"k": view["k"], "s": view["s"]}
+
+
+def test_what_a_cut_link_holds_back_is_not_settled_and_no_violation(running: Running):
+    assert running.cli("wan", "cut", AP).exit_code == 0
+    try:
+        assert running.post(US, activation()).status_code == 202
+        told = running.cli("verify", "--settle", "2")
+        assert told.exit_code == 3, told.output
+        assert f"{AP} is cut" in told.output
+    finally:
+        assert running.cli("wan", "heal").exit_code == 0
+    healed = running.cli("verify", "--settle", "20")
+    assert healed.exit_code == 0, healed.output
