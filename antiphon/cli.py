@@ -1,6 +1,7 @@
 """The command `antiphon`: every command and where it lives. `--help` is its manual."""
 
 from antiphon.answers import answers
+from antiphon.backup import backup
 from antiphon.bench import bench
 from antiphon.dlq import dlq
 from antiphon.feed import feed
@@ -8,6 +9,7 @@ from antiphon.get import get
 from antiphon.problems import new_command_group
 from antiphon.rebuild import rebuild
 from antiphon.region import region
+from antiphon.restore import restore
 from antiphon.run import run
 from antiphon.schemas import schemas
 from antiphon.send import send
@@ -74,3 +76,9 @@ app.command(
     epilog="Examples: antiphon rebuild subscriber-view --units-per-second 200; "
     "antiphon rebuild activity --region eu-west-1 --status",
 )(rebuild)
+app.command(rich_help_panel=OPERATE, epilog="Example: antiphon backup antiphon-2026-11-24.gz")(
+    backup
+)
+app.command(
+    rich_help_panel=OPERATE, epilog="Example: antiphon restore antiphon-2026-11-24.gz --dry-run"
+)(restore)

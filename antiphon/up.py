@@ -4,12 +4,15 @@ However it ends, on Ctrl-C, SIGTERM, a closed terminal or a failure, the regions
 stopped first. Local only.
 """
 
+import os
+import secrets
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from enum import StrEnum
+from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
@@ -26,6 +29,8 @@ CHECK_INTERVAL_S = 1.0
 DEFAULT_REGIONS = ",".join(LocalConfig().regions)
 MIN_REGIONS = 3
 CONSOLE = "antiphon.console"
+# What the template asks of it.
+SECRET_LENGTH = 32
 
 
 class Mode(StrEnum):
@@ -58,6 +63,21 @@ ScenarioOption = Annotated[
 ]
 
 
+SecretFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--secret-file",
+        help="Key identifiers with what this file holds; made if missing. For backup and restore.",
+    ),
+]
+Generation = Annotated[
+    int,
+    typer.Option(
+        "--generation", min=1, max=10_000, help="One more after each restore: see antiphon restore."
+    ),
+]
+
+
 def up(
     *,
     mode: Annotated[
@@ -66,6 +86,8 @@ def up(
     regions: Regions = DEFAULT_REGIONS,
     wan: WanOption = WanKind.REALISTIC,
     scenario: ScenarioOption = None,
+    secret_file: SecretFile = None,
+    generation: Generation = 1,
     base_port: BasePort = DEFAULT_BASE_PORT,
     aws_port: AwsPort = DEFAULT_AWS_PORT,
 ) -> None:
@@ -74,11 +96,29 @@ def up(
         raise Problem("this version has STRONG mode only; leave --mode out")
     config = local_config(regions=regions, wan=wan, base_port=base_port, aws_port=aws_port)
     config, script = with_scenario(config, scenario)
+    config = replace(config, secret=_secret_in(secret_file), generation=generation)
     with running_regions(config) as running:
         print_addresses(config)
         connection = Connection.open(base_port=base_port, aws_port=aws_port)
         with playing(connection, script):
             stay_until_stopped(running)
+
+
+def _secret_in(file: Path | None) -> str | None:
+    """Return the secret that a file holds, made now if there is no such file."""
+    if file is None:
+        return None
+    try:
+        if not file.exists():
+            # Nobody else may read it, not even for a moment.
+            with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as new:
+                new.write(secrets.token_hex(32))
+        secret = file.read_text().strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise Problem(f"the secret in {file} cannot be read or made: {error}") from error
+    if len(secret) < SECRET_LENGTH:
+        raise Problem(f"{file} holds no secret: it needs at least {SECRET_LENGTH} characters")
+    return secret
 
 
 def local_config(*, regions: str, wan: WanKind, base_port: int, aws_port: int) -> LocalConfig:

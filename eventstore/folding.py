@@ -26,6 +26,7 @@ class Fold:
         changed_at: the sequence of the commit that last changed the state.
         tokens: where each known token was decided.
         newest_ms: the latest time recorded in a commit, ms since 1970.
+        tail: the position and the token of the last commit; (0, b"") before the first.
         saved_at: the position of the snapshot that it came from, 0 for none.
         tried_at: the position at which a snapshot was last tried in vain.
         saved_ms: the latest time recorded in a commit up to there.
@@ -38,6 +39,7 @@ class Fold:
     changed_at: int = 0
     tokens: TokenIndex = field(default_factory=TokenIndex)
     newest_ms: int = 0
+    tail: tuple[int, bytes] = (0, b"")
     saved_at: int = 0
     tried_at: int = 0
     saved_ms: int = 0
@@ -46,6 +48,11 @@ class Fold:
     def not_saved(self) -> "Fold":
         """Return this fold as one whose snapshot could not be taken: the next is a while off."""
         return replace(self, tried_at=self.last_position)
+
+    def ends_with(self, commit: Commit) -> bool:
+        """Say whether this is the last commit that was folded, and not another in its place."""
+        ends = commit.last_position == self.last_position
+        return ends and self.tail == (commit.position, commit.token)
 
     def saved(self) -> "Fold":
         """Return this fold as one that a snapshot was taken of."""
@@ -114,6 +121,7 @@ def fold_commit(aggregate: Aggregate[Any], fold: Fold, commit: Commit) -> Fold:
         last_position=commit.last_position,
         changed_at=commit.sequence if accepted else fold.changed_at,
         newest_ms=max(fold.newest_ms, commit.recorded_at_ms),
+        tail=(commit.position, commit.token),
         size_bound=fold.size_bound + (size_of(commit.events) if accepted else 0),
     )
 

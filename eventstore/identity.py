@@ -23,9 +23,14 @@ def canonical_json(value: Any) -> bytes:
 
 
 class Keys:
-    """Make the identifiers and hashes of one installation from its secret."""
+    """Make the identifiers and hashes of one installation from its secret.
 
-    def __init__(self, secret: bytes) -> None:
+    `generation` goes up when the log is restored to an earlier time: a consistency token from
+    before may be of a commit that is not in the log any more, and whoever comes to stand in
+    its place must not pass for it. Nothing else depends on it.
+    """
+
+    def __init__(self, secret: bytes, *, generation: int = 1) -> None:
         """Derive a key per purpose; raise ValueError if `secret` is under 16 bytes."""
         if len(secret) < SECRET_MIN_BYTES:
             raise ValueError(f"the secret has {len(secret)} bytes; it needs {SECRET_MIN_BYTES}")
@@ -33,6 +38,9 @@ class Keys:
             purpose: hmac.digest(secret, b"antiphon:" + purpose.encode(), "sha256")
             for purpose in _PURPOSES
         }
+        if generation > 1:
+            purpose = f"antiphon:mac:{generation}".encode()
+            self._purpose_keys["mac"] = hmac.digest(secret, purpose, "sha256")
 
     def _digest(self, purpose: str, *parts: bytes) -> bytes:
         """Hash the parts, each behind its length, so that no two lists of parts collide."""
@@ -77,6 +85,11 @@ class Keys:
         """Return what names a dead letter by its content, the same whenever that fails again."""
         digest = self._digest("letter", *(part.encode() for part in parts))
         return base64.b32encode(digest).decode().lower()[:_ID_CHARACTERS]
+
+    @property
+    def fingerprint(self) -> str:
+        """Tell this secret from others, in any generation, and nothing else of it."""
+        return self.letter_key("fingerprint of the secret")
 
     def seal(self, payload: bytes, *, purpose: str = "mac") -> str:
         """Return `payload` with its MAC, as URL-safe text.

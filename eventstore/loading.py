@@ -40,14 +40,34 @@ class Loader:
             return warm
         start = self._snapshot(aggregate, aggregate_id, now_ms)
         try:
-            near = self._log.read(aggregate_id, after=start.last_position, consistent=False)
-            fold = fold_commits(aggregate, start, near)
+            fold = self._fold_on(aggregate, aggregate_id, start)
         except CorruptLog:
             # A replica may show a hole that the log does not have, and a snapshot may be
-            # wrong: the log itself decides.
+            # wrong, or of a log that was restored to before it: the log itself decides.
             fold = fold_commits(aggregate, Fold(), self._log.read(aggregate_id, consistent=True))
         self._warm.put(aggregate_id, fold)
         return fold
+
+    def _fold_on(self, aggregate: Aggregate[Any], aggregate_id: str, start: Fold) -> Fold:
+        """Fold what follows a snapshot whose own last commit is found in the log.
+
+        It is read along, so this costs no further request. Without it a snapshot that is ahead
+        of the log would be appended behind: the log would get a hole.
+
+        Raises:
+            CorruptLog: the log has no such commit, or another in its place.
+
+        """
+        position, _ = start.tail
+        if not position:
+            return fold_commits(aggregate, start, self._log.read(aggregate_id, consistent=False))
+        # The replica may lag behind the snapshot, so only the log itself can say no.
+        for consistent in (False, True):
+            rest = self._log.read(aggregate_id, after=position - 1, consistent=consistent)
+            first = next(rest, None)
+            if first is not None and start.ends_with(first):
+                return fold_commits(aggregate, start, rest)
+        raise CorruptLog(f"the snapshot of {aggregate_id} is of another log")
 
     def read_on(self, aggregate: Aggregate[Any], aggregate_id: str, fold: Fold) -> Fold:
         """Return the fold as of the log's tail, by a consistent read of what it lacks."""

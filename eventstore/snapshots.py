@@ -1,9 +1,9 @@
 """Snapshots and token pages: what bounds the loading of a long log. Regional and disposable.
 
-A snapshot is a state and its position; beside it stand immutable pages of the tokens up to
-there, each covering the positions from where the page before it ends. Losing any of it costs
-time only: what cannot be trusted (a hole between pages, another state model) is left aside
-and the log is folded from its start.
+A snapshot is a state, its position and the commit that the log has there; beside it stand
+immutable pages of the tokens up to there, each covering the positions from where the page
+before it ends. Losing any of it costs time only: what cannot be trusted (a hole between pages,
+another state model, another log) is left aside and the log is folded from its start.
 """
 
 import hashlib
@@ -48,8 +48,10 @@ class Snapshots:
         """Return the fold at the snapshot, None if there is none that can be trusted."""
         items = {item["s"]["S"]: item for item in self._items(aggregate_id)}
         head = items.pop(_STATE, None)
-        if head is None or head["v"]["S"] != _model_of(aggregate):
+        if head is None or head["v"]["S"] != _model_of(aggregate) or "t" not in head:
             return None
+        # What the log must hold for this to be of it: whoever folds on looks for it there.
+        tail = int(head["q"]["N"]), bytes(head["t"]["B"])
         last_position, newest_ms = int(head["n"]["N"]), int(head["w"]["N"])
         needed_ms = now_ms - self._window_ms
         pages = _unbroken(items.values(), upto=last_position, needed_ms=needed_ms)
@@ -68,6 +70,7 @@ class Snapshots:
             changed_at=int(head["c"]["N"]),
             tokens=tokens,
             newest_ms=newest_ms,
+            tail=tail,
             saved_at=last_position,
             saved_ms=newest_ms,
             size_bound=len(raw),
@@ -94,6 +97,8 @@ class Snapshots:
                 "s": {"S": _STATE},
                 "v": {"S": _model_of(aggregate)},
                 "n": {"N": str(fold.last_position)},
+                "q": {"N": str(fold.tail[0])},
+                "t": {"B": fold.tail[1]},
                 "c": {"N": str(fold.changed_at)},
                 "w": {"N": str(fold.newest_ms)},
                 "d": {"B": state},

@@ -60,7 +60,8 @@ class Dependencies:
         self.projections = self.catalog.projections
         self._clients = clients
         self._builds: dict[str, KnownBuilds] = {}
-        self.keys = Keys(settings.secret.get_secret_value().encode())
+        secret = settings.secret.get_secret_value().encode()
+        self.keys = Keys(secret, generation=settings.generation)
 
     @cached_property
     def log(self) -> DynamoDBLog:

@@ -105,6 +105,8 @@ class Settings(BaseSettings, EdgeBounds, ReadBounds, Bounds):
             apply a command before it is answered.
         mode: STRONG, the only mode of this version.
         secret: what identifiers, tokens and consistency tokens are keyed with.
+        generation: one more with each restore of the log, the same in every region: consistency
+            tokens of an earlier one are refused.
         account: the AWS account id, for the URLs of queues.
         extensions: modules that register aggregates and projections, separated by commas.
 
@@ -119,6 +121,7 @@ class Settings(BaseSettings, EdgeBounds, ReadBounds, Bounds):
     regions: Annotated[tuple[str, ...], NoDecode, Field(min_length=2, max_length=5)]
     mode: Literal["STRONG"]
     secret: SecretStr
+    generation: Annotated[int, Field(ge=1, le=10_000)] = 1
     account: Annotated[str, StringConstraints(pattern=r"^\d{12}$")]
     events_table: Name
     views_table: Name

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
     from mypy_boto3_dynamodb.type_defs import QueryInputTypeDef
 
+Item = dict[str, Any]
+
 # What the names of a region's acknowledgement begins with.
 ACK = "ack#"
 _WAY = "way#"
@@ -76,6 +78,24 @@ class ResponseStore:
                 TableName=self._table, Key={"c": {"S": commit_id}}, ConsistentRead=consistent
             )
         return _response(found["Item"]) if "Item" in found else None
+
+    def put_back(self, item: Item) -> bool:
+        """Put an item of a backup as it was, where there is none of its commit; say whether.
+
+        One that is there knows as much or more, and stays.
+        """
+        try:
+            with passing_errors_translated("put back a response"):
+                self._client.put_item(
+                    TableName=self._table,
+                    Item=item,
+                    ConditionExpression="attribute_not_exists(c)",
+                )
+        except ClientError as error:
+            if error_code(error) != "ConditionalCheckFailedException":
+                raise
+            return False
+        return True
 
     def gather(
         self,

@@ -5,7 +5,7 @@ Values only: nothing here opens, starts or reads anything.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
@@ -24,6 +24,9 @@ class LocalConfig:
         aws_port: the AWS endpoint of the outside world, for all regions.
         seed: of the chance by which faults strike; the same seed, the same chances.
         directory: where the logs go, under `logs/<base_port>`.
+        secret: what identifiers are keyed with; None makes a new one, and what was recorded
+            under another is not found again.
+        generation: one more after each restore of the log.
         builder: "module:attribute" that makes a function's handler, called with
             the function's environment and its region.
         console: module of the process that serves the operators' console on the base port; none
@@ -38,6 +41,8 @@ class LocalConfig:
     aws_port: int = 4566
     seed: int = 1
     directory: Path = Path(".antiphon")
+    secret: str | None = field(default=None, repr=False)
+    generation: int = 1
     builder: str = "handlers.entry:build_handler"
     console: str | None = None
     builder_path: tuple[Path, ...] = ()

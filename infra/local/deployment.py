@@ -60,7 +60,9 @@ class Deployment:
             },
         )
 
-    def deploy_region(self, regions: Sequence[str], *, secret: str, code: bytes) -> None:
+    def deploy_region(
+        self, regions: Sequence[str], *, secret: str, generation: int, code: bytes
+    ) -> None:
         """Upload the package and make the region's stack."""
         bucket = f"antiphon-code-{ACCOUNT}-{self._region}"
         s3 = self._client("s3")
@@ -78,6 +80,7 @@ class Deployment:
                 "CodeBucket": bucket,
                 "CodeKey": _CODE_KEY,
                 "Secret": secret,
+                "Generation": str(generation),
                 "StreamMappingEnabled": "false",
             },
         )

@@ -111,7 +111,8 @@ class LocalRegions:
     def _deploy(self, started: Started) -> None:
         """Deploy as to AWS: the global stack once, in the first region, then all others at once."""
         regions = self._config.regions
-        secret, code = secrets.token_hex(32), package()
+        secret = self._config.secret or secrets.token_hex(32)
+        generation, code = self._config.generation, package()
         for engine in (started.journal, *started.engines):
             wait_until_ready(engine.child, f"{engine.url}/_ministack/health")
         wait_until_ready(*started.wan)
@@ -119,7 +120,13 @@ class LocalRegions:
         deployments[0].deploy_global(regions)
         with ThreadPoolExecutor() as pool:
             running = [
-                pool.submit(deployment.deploy_region, regions, secret=secret, code=code)
+                pool.submit(
+                    deployment.deploy_region,
+                    regions,
+                    secret=secret,
+                    generation=generation,
+                    code=code,
+                )
                 for deployment in deployments
             ]
             for one in running:

@@ -106,9 +106,9 @@ def activate() -> CommandRequest:
     return request(activation, "activate")
 
 
-def change(number: int, **more: Any) -> CommandRequest:
+def change(number: int, *, command_id: str = "", **more: Any) -> CommandRequest:
     wanted = ChangeServiceProfile(imsi=IMSI, service_profile=f"p-{number}")
-    return request(wanted, f"change-{number}", **more)
+    return request(wanted, command_id or f"change-{number}", **more)
 
 
 def request(command: Any, command_id: str, **more: Any) -> CommandRequest:
@@ -212,6 +212,83 @@ def test_a_snapshot_of_another_state_model_is_left_aside(
 
     assert snapshots.load(newer, AGGREGATE_ID, now_ms=now_ms) is None
     assert snapshots.load(SUBSCRIBER, AGGREGATE_ID, now_ms=now_ms) is not None
+
+
+def restored(log: CountingLog, *, upto: int) -> CountingLog:
+    """Return the log as it was at a position."""
+    earlier = CountingLog()
+    for commit in log.read(AGGREGATE_ID, upto=upto, consistent=True):
+        assert earlier.put(commit) is None
+    return earlier
+
+
+def on(log: InMemoryLog, snapshots: Snapshots, hours: Hours) -> EventStore:
+    """Return a store with nothing in memory, on a log beside which there are snapshots."""
+    return EventStore(
+        log, keys=KEYS, region="us", clock=hours.clock(), bounds=Bounds(), snapshots=snapshots
+    )
+
+
+@pytest.mark.parametrize("upto", [0, 1, 15, 19])
+def test_a_snapshot_ahead_of_a_restored_log_is_never_used(
+    cold: Callable[..., EventStore],
+    snapshots: Snapshots,
+    log: CountingLog,
+    hours: Hours,
+    upto: int,
+):
+    store = cold(snapshot_every=10)
+    store.decide(activate())
+    changes(store, range(22))
+    earlier = restored(log, upto=upto)
+
+    late = on(earlier, snapshots, hours)
+    late.decide(activate())
+    late.decide(change(1_000))
+
+    positions = [c.position for c in earlier.read(AGGREGATE_ID, consistent=True)]
+    assert positions == list(range(1, len(positions) + 1)), "no hole"
+    assert len(positions) == max(upto, 1) + 1
+
+
+def test_a_snapshot_of_what_a_restored_log_has_decided_otherwise_is_never_used(
+    cold: Callable[..., EventStore], snapshots: Snapshots, log: CountingLog, hours: Hours
+):
+    store = cold(snapshot_every=10)
+    store.decide(activate())
+    changes(store, range(22))
+    earlier = restored(log, upto=15)
+    again = EventStore(earlier, keys=KEYS, region="us", clock=hours.clock())
+    changes(again, range(500, 505))
+
+    # The last profile is that of the log, not that of the snapshot at position 20.
+    told = on(earlier, snapshots, hours).decide(change(504, command_id="once more"))
+
+    assert told.commit.outcome == "unchanged"
+
+
+def test_a_replica_behind_a_snapshot_does_not_make_it_useless(
+    cold: Callable[..., EventStore], snapshots: Snapshots, log: CountingLog, hours: Hours
+):
+    class Lagging(CountingLog):
+        """A log whose replica lacks all after position 15."""
+
+        def read(self, aggregate_id: str, **more: Any) -> Iterator[Commit]:
+            if not more["consistent"]:
+                more["upto"] = min(more.get("upto", 15), 15)
+            return super().read(aggregate_id, **more)
+
+    store = cold(snapshot_every=10)
+    store.decide(activate())
+    changes(store, range(22))
+    lagging = Lagging()
+    for commit in log.read(AGGREGATE_ID, consistent=True):
+        lagging.put(commit)
+    lagging.commits_read = 0
+
+    assert on(lagging, snapshots, hours).decide(change(3)).duplicate
+
+    assert lagging.commits_read < 20, "not from the start"
 
 
 def test_a_snapshot_that_cannot_be_written_costs_only_time(

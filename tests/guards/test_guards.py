@@ -109,6 +109,27 @@ GUARDS = [
         "tests/contract/test_views.py",
     ),
     Guard(
+        "a snapshot is used only with its own last commit in the log",
+        "eventstore/loading.py",
+        "if first is not None and start.ends_with(first):",
+        "if True:",
+        "tests/eventstore/test_snapshots.py::test_a_snapshot_ahead_of_a_restored_log_is_never_used",
+    ),
+    Guard(
+        "a repair never lowers a view",
+        "projections/repair.py",
+        "if not commits or commits[-1].last_position != stands:",
+        "if not commits:",
+        "tests/handlers/test_repair.py::test_a_view_that_is_ahead_of_the_log_is_not_lowered",
+    ),
+    Guard(
+        "a repair never undoes what a projector applies",
+        "projections/repair.py",
+        "before=stands, view=view",
+        "before=self.views.read(build, aggregate_id, consistent=True).applied, view=view",
+        "tests/handlers/test_repair.py::test_a_view_that_moves_while_it_is_folded_again_is_folded_once_more",
+    ),
+    Guard(
         "a gap is filled from the log",
         "projections/gaps.py",
         "if not commit.follows(at):",
