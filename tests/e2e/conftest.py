@@ -20,6 +20,8 @@ from tests.chromium import page
 __all__ = ["page"]
 
 REGIONS = ("us-east-1", "eu-west-1", "ap-south-1")
+# A log can only be restored where the secret is the same.
+SECRET = "the secret of all regions of these tests"
 
 
 def free_block(size: int) -> int:
@@ -80,7 +82,13 @@ class Running:
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     first = free_block(6)
     directory: Path = tmp_path_factory.mktemp("regions")
-    config = LocalConfig(base_port=first, aws_port=first + 5, directory=directory, console=CONSOLE)
+    config = LocalConfig(
+        base_port=first,
+        aws_port=first + 5,
+        directory=directory,
+        console=CONSOLE,
+        secret=SECRET,
+    )
     progress: Callable[[str], None] = lambda _: None  # noqa: E731
     with LocalRegions(config, progress=progress):
         yield Running(first, first + 5)
