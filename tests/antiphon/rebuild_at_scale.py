@@ -21,6 +21,7 @@ from projections.holding import Holds
 from projections.subscriber_view import SUBSCRIBER_VIEW
 from tests.dynamodb.regions import InProcessRegions
 from tests.handlers.network import ACTIVATION, REGIONS, Network
+from tests.projections.test_rebuild_memory import peak_bytes
 
 US, EU, _ = REGIONS
 NAME = SUBSCRIBER_VIEW.name
@@ -28,6 +29,8 @@ COMMITS_OF_AN_AGGREGATE = 10
 FRESH_S, HOLD_S, LEASE_S = 1.0, 2.5, 1.0
 SEGMENTS = 4
 FED = 8
+# What the memory of a whole pass is compared with.
+LESS = 10_000
 
 
 class Killed(BaseException):
@@ -86,7 +89,8 @@ class System:
 
     def __init__(self, commits: int) -> None:
         self.commits = commits
-        self.network = Network(InProcessRegions())
+        # What is written here is right, and to look at each request takes most of the time.
+        self.network = Network(InProcessRegions(trusting=True))
         self.deps = self.network[EU].deps
         self.answers = 0
         self.network[US].post(_command("ActivateSubscriber", "26201000000000", {}))
@@ -254,11 +258,18 @@ def play(commits: int) -> Outcome:
 
 def main() -> None:
     """Play with as many commits as the command line says, and tell."""
-    outcome = play(int(sys.argv[1]))
+    commits = int(sys.argv[1])
+    outcome = play(commits)
     assert outcome.new == outcome.old
     sys.stdout.write(
         f"{outcome.commits} commits rebuilt in {outcome.seconds:.0f} s beside {outcome.answers} "
         f"commands, each answered and read; killed twice: {outcome.passes}\n"
+    )
+    peak_bytes(LESS)
+    less, more = peak_bytes(LESS), peak_bytes(commits)
+    sys.stdout.write(
+        f"peak memory of a pass: {less / 1e6:.2f} MB for {LESS} commits, {more / 1e6:.2f} MB for "
+        f"{commits}: {more / less:.2f} times as much\n"
     )
 
 

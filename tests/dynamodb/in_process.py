@@ -145,9 +145,9 @@ class InProcessDynamoDB:
         after = None if start is None else table.place_after(index, start)
         found = table.collections(index).everything(after=after)
         if "Segment" in request:
-            # A partition is in one segment as a whole, as in DynamoDB.
-            segment, of = request["Segment"], request["TotalSegments"]
-            found = (item for item in found if table.segment_of(item, of) == segment)
+            if index is not None:
+                raise Unsupported("a parallel scan of an index")
+            found = table.segment(request["Segment"], request["TotalSegments"], after=after)
         return self._page("Scan", request, table, found)
 
     @_operation

@@ -12,8 +12,10 @@ from tests.dynamodb.values import Unsupported
 class InProcessRegions:
     """A DynamoDB for each region. What a global table has in common is the test's affair."""
 
-    def __init__(self) -> None:
-        self._regions: dict[str, InProcessDynamoDB] = defaultdict(InProcessDynamoDB)
+    def __init__(self, *, trusting: bool = False) -> None:
+        self._regions: dict[str, InProcessDynamoDB] = defaultdict(
+            lambda: InProcessDynamoDB(trusting=trusting)
+        )
 
     def client(self, service: str, region: str = "us-east-1") -> InProcessDynamoDB:
         """Return the client of a region, always the same one."""

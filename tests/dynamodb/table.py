@@ -58,6 +58,8 @@ class Collections:
         self._primary = primary
         self._keys_only = keys_only
         self._partitions: dict[Any, tuple[list[Any], dict[Any, Item]]] = {}
+        # The order of a scan, kept, so that a page costs no look at all pages before it.
+        self._in_scan: list[tuple[bytes, Any]] = []
 
     def __bool__(self) -> bool:
         return bool(self._partitions)
@@ -84,7 +86,10 @@ class Collections:
 
     def put(self, item: Item) -> None:
         partition, place = self.place(item)
-        places, items = self._partitions.setdefault(partition, ([], {}))
+        if partition not in self._partitions:
+            self._partitions[partition] = ([], {})
+            bisect.insort(self._in_scan, (scattered(partition), partition))
+        places, items = self._partitions[partition]
         if place not in items:
             bisect.insort(places, place)
         items[place] = self.shown(item)
@@ -95,6 +100,8 @@ class Collections:
         del places[bisect.bisect_left(places, place)], items[place]
         if not items:
             del self._partitions[partition]
+            at = (scattered(partition), partition)
+            del self._in_scan[bisect.bisect_left(self._in_scan, at)]
 
     def between(
         self,
@@ -115,14 +122,25 @@ class Collections:
         chosen = places[start:end] if forward else places[start:end][::-1]
         return (items[place] for place in chosen)
 
-    def everything(self, *, after: tuple[Any, tuple[Any, ...]] | None = None) -> Iterator[Item]:
-        """Yield all items, the partitions in an order that means nothing, as a scan has them."""
-        start = None if after is None else (scattered(after[0]), after[1])
-        for partition in sorted(self._partitions, key=scattered):
+    def everything(
+        self,
+        *,
+        after: tuple[Any, tuple[Any, ...]] | None = None,
+        within: Callable[[bytes], bool] = lambda _scattered: True,
+    ) -> Iterator[Item]:
+        """Yield all items, the partitions in an order that means nothing, as a scan has them.
+
+        `within` chooses partitions by where they come in a scan.
+        """
+        first = 0 if after is None else bisect.bisect_left(self._in_scan, (scattered(after[0]),))
+        for at, partition in self._in_scan[first:]:
+            if not within(at):
+                continue
             places, items = self._partitions[partition]
-            for place in places:
-                if start is None or (scattered(partition), place) > start:
-                    yield items[place]
+            begun = after is not None and partition == after[0]
+            start = bisect.bisect_right(places, after[1]) if after is not None and begun else 0
+            for place in places[start:]:
+                yield items[place]
 
 
 def scattered(partition: Any) -> bytes:
@@ -160,9 +178,11 @@ class Table:
             raise NotValid(f"The table does not have the specified index: {index}")
         return self.indexes[index]
 
-    def segment_of(self, item: Mapping[str, Value], segments: int) -> int:
-        """Return the segment of a parallel scan that an item is in: that of its partition."""
-        return scattered(order_of(item[self.key.attributes[0]]))[0] % segments
+    def segment(
+        self, number: int, of: int, *, after: tuple[Any, tuple[Any, ...]] | None
+    ) -> Iterator[Item]:
+        """Yield one segment of a parallel scan: a partition is in one as a whole."""
+        return self.items.everything(after=after, within=lambda at: at[0] % of == number)
 
     def last_key(self, index: str | None, item: Mapping[str, Value]) -> Item:
         """Return where a page ended: the keys of the table, and of the index that was read."""

@@ -4,12 +4,17 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from eventstore.scanning import LogSegments
 from handlers.extension import BadExtension, Extension, catalog_of, load_extension
+from projections.holding import Holds
+from projections.rebuild import Rebuild
+from tests.dynamodb.regions import InProcessRegions
 from tests.handlers.network import REGIONS, Network
 
 PROJECT = Path(__file__).resolve().parents[2]
@@ -28,13 +33,27 @@ def modules(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     sys.path.insert(0, str(directory))
     yield directory
     sys.path.remove(str(directory))
-    for name in ("sim_extension", "sim_profile_view", "sim_profiles"):
+    for name in [name for name in sys.modules if name.startswith("sim_")]:
         sys.modules.pop(name, None)
 
 
 @pytest.fixture
 def network(engine: Any, modules: Path) -> Network:
     return Network(engine, extensions="sim_extension")
+
+
+@pytest.fixture
+def both_versions(modules: Path) -> Network:
+    """Register the view beside its second version, as the guide says to."""
+    (modules / "sim_extension_both.py").write_text(
+        "from dataclasses import replace\n"
+        "from sim_extension import EXTENSION as FIRST\n"
+        "from sim_profile_view import SIM_PROFILE_VIEW\n"
+        "from sim_profile_view_2 import SIM_PROFILE_VIEW_2\n"
+        "both = [SIM_PROFILE_VIEW, SIM_PROFILE_VIEW_2]\n"
+        "EXTENSION = replace(FIRST, projections=both)\n"
+    )
+    return Network(InProcessRegions(), extensions="sim_extension_both")
 
 
 def command(command_id: str, command_type: str, **data: str) -> dict[str, Any]:
@@ -67,6 +86,46 @@ def test_its_commands_are_answered_once_every_region_has_applied_them(network: N
     assert [row["outcome"] for row in timeline["items"]] == ["accepted", "rejected", "accepted"]
     _, past = network[AP].get(f"/sim-profiles/{ICCID}/history", at_sequence="1")
     assert past["state"]["status"] == "ordered"
+
+
+def let_the_phase_be_known(network: Network) -> None:
+    """Let every function see the phase as it is now."""
+    for known in network[EU].deps._builds.values():
+        known._read = None
+
+
+def whole_pass(network: Network, rebuild: Rebuild) -> None:
+    """Walk the whole log, when everybody knows the phase."""
+    let_the_phase_be_known(network)
+    while not rebuild.step("sim-profiles", segment=0, segments=1).done:
+        pass
+
+
+def test_its_changed_view_is_read_from_the_switch_on_and_not_before(both_versions: Network):
+    network = both_versions
+    network[US].post(ORDER)
+    network.settle()
+    holds = Holds(elapsed_s=lambda: 0.0, hold_s=0.0)
+    deps = network[EU].deps
+    # The log of this network is in one place for all.
+    scan = LogSegments(network.log._client, table=deps.settings.events_table)
+    rebuild = replace(deps.rebuild, scan=scan, holds=holds)
+    rebuild.begin("sim-profiles")
+    whole_pass(network, rebuild)
+    rebuild.write_both("sim-profiles")
+    whole_pass(network, rebuild)
+    network[US].post(command("3", "ReleaseProfile", matching_id="M-1"))
+    network.settle()
+    before = network[EU].get(f"/sim-profiles/{ICCID}")[1]
+
+    rebuild.switch("sim-profiles")
+    let_the_phase_be_known(network)
+    after = network[EU].get(f"/sim-profiles/{ICCID}")[1]
+
+    assert "usable" not in before
+    assert after["usable"] is False
+    assert after["applied_sequence"] == before["applied_sequence"] == 2
+    assert len(network[US].answers) == 2
 
 
 def test_its_data_is_validated_and_documented(network: Network):
