@@ -18,6 +18,8 @@ from antiphon.connection import (
 )
 from antiphon.network import Link, Wan
 from antiphon.problems import Problem, new_command_group
+from antiphon.scenario import load, shipped
+from antiphon.scenario_player import ScenarioPlayer
 from antiphon.terminal import milliseconds, print_json, print_table, say
 from infra.local.actions import MAX_MS, SERVICES
 
@@ -154,6 +156,26 @@ def skew(
 ) -> None:
     """Set the clock of a region's functions wrong."""
     _order_region(aws_port, "skew", region=region, ms=ms)
+
+
+@wan.command(epilog="Example: antiphon wan play partition-and-kill")
+def play(
+    scenario: Annotated[
+        str,
+        typer.Argument(metavar="SCENARIO", help=f"A YAML file, or one of {', '.join(shipped())}."),
+    ],
+    *,
+    aws_port: AwsPort = DEFAULT_AWS_PORT,
+) -> None:
+    """Have a scenario happen to the running regions, and end what it leaves wrong."""
+    connection = _open(aws_port)
+    player = ScenarioPlayer(connection, load(scenario, regions=connection.regions))
+    player.start()
+    try:
+        player.finish()
+    finally:
+        player.stop()
+    say("All of it has happened, and nothing of it is left.", style="green")
 
 
 @wan.command(epilog="Example: antiphon wan calm")

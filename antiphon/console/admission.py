@@ -27,6 +27,9 @@ HEADERS = {
     "Cache-Control": "no-store",
 }
 _SAFE = frozenset({"GET", "HEAD"})
+_ASKED = "/api/"
+# What browsers say of a request from another page; another port of this machine is one, too.
+_FOREIGN_SITES = frozenset({"cross-site", "same-site"})
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -53,6 +56,8 @@ def refusal(request: web.Request) -> str | None:
     origin = request.headers.get("Origin")
     if origin is not None and origin != f"http://{host}":
         return f"a page of {origin} may not use the console"
+    if request.path.startswith(_ASKED) and request.headers.get("Sec-Fetch-Site") in _FOREIGN_SITES:
+        return "only the console's own page may ask here"
     if request.method not in _SAFE and request.headers.get(OWN_HEADER) is None:
         return f"what changes anything needs the header {OWN_HEADER}"
     return None

@@ -6,6 +6,7 @@ stream that breaks is begun again, and the pages are told that it was broken.
 """
 
 import asyncio
+import logging
 from collections import deque
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
@@ -26,6 +27,8 @@ SILENCE_S = 5.0
 # Events that a page may be behind.
 MOST_WAITING = 64
 MAX_LINE_BYTES = 4 * 1024 * 1024
+
+_logger = logging.getLogger("console")
 
 Event = tuple[str, dict[str, Any]]
 
@@ -87,9 +90,16 @@ class Observer:
         self._look_now.set()
 
     async def _watch(self) -> None:
-        async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self._follow())
-            tasks.create_task(self._look())
+        while True:
+            try:
+                async with asyncio.TaskGroup() as tasks:
+                    tasks.create_task(self._follow())
+                    tasks.create_task(self._look())
+            except* Exception:
+                # A page that says that it sees nothing is better than one that stands still.
+                _logger.exception("the console cannot read what it is told; it begins again")
+                self._tell("unseen", {"why": "what the regions tell cannot be read"})
+            await asyncio.sleep(RETRY_S)
 
     async def _follow(self) -> None:
         """Hand on what the WAN tells, line by line."""

@@ -15,19 +15,23 @@ from typing import Any
 import orjson
 
 from antiphon.console.settings import ConsoleSettings
+from eventstore.commits import COMMIT_ID
 
 # Operations at a time; each is a process.
 MOST_AT_ONCE = 4
 MAX_LINE_BYTES = 8 * 1024 * 1024
 
 _LETTER = re.compile(r"[a-z][a-z-]{0,30}\.[A-Za-z0-9._-]{1,200}")
-_COMMIT = re.compile(r"[a-z0-9]{1,16}\.[a-z0-9]{1,64}\.[0-9]{1,18}")
+_COMMIT = re.compile(COMMIT_ID)
+_IDENTIFIER = re.compile(r"[\x21-\x2c\x2e-\x7e][\x21-\x7e]{0,127}")
 _NAME = re.compile(r"[a-z][a-z0-9-]{0,63}")
 _SENTENCE = re.compile(r"[^\x00-\x1f-][^\x00-\x1f]{0,199}")
 
 # What each operation takes, by name, and the words that it runs.
 _KINDS: Mapping[str, tuple[str, ...]] = {
     "verify": ("verify", "--json", "--settle", "30"),
+    "trace": ("trace", "{commit}", "--json"),
+    "find": ("trace", "{identifier}", "--search", "--json"),
     "letters": ("dlq", "list", "--json"),
     "letter": ("dlq", "show", "{letter}", "--region", "{region}", "--json"),
     "replay": ("dlq", "replay", "{letter}", "--region", "{region}", "--json"),
@@ -42,14 +46,21 @@ _KINDS: Mapping[str, tuple[str, ...]] = {
         "--yes",
         "--json",
     ),
-    "regions": ("region", "show", "--json"),
+    "play": ("wan", "play", "{scenario}"),
     "drain": ("region", "drain", "{region}"),
     "undrain": ("region", "undrain", "{region}"),
     "rebuild": ("rebuild", "{projection}", "--region", "{region}", "--yes"),
     "rebuild-status": ("rebuild", "{projection}", "--status", "--json"),
     "rebuild-abort": ("rebuild", "{projection}", "--region", "{region}", "--abort"),
 }
-_FORMS = {"letter": _LETTER, "commit": _COMMIT, "projection": _NAME, "reason": _SENTENCE}
+_FORMS = {
+    "letter": _LETTER,
+    "commit": _COMMIT,
+    "identifier": _IDENTIFIER,
+    "projection": _NAME,
+    "scenario": _NAME,
+    "reason": _SENTENCE,
+}
 
 
 class NotPossible(ValueError):
@@ -122,12 +133,9 @@ class Operations:
             self._running -= 1
 
     async def _begin(self, words: list[str]) -> asyncio.subprocess.Process:
-        ports = [
-            "--base-port",
-            str(self._settings.base_port),
-            "--aws-port",
-            str(self._settings.aws_port),
-        ]
+        ports = ["--aws-port", str(self._settings.aws_port)]
+        if words[0] != "wan":
+            ports += ["--base-port", str(self._settings.base_port)]
         return await asyncio.create_subprocess_exec(
             sys.executable,
             # Unbuffered: each line is shown when it is said.

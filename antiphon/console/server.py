@@ -21,7 +21,9 @@ from antiphon.console.looking import Looking
 from antiphon.console.observing import Observer
 from antiphon.console.operations import NotPossible, Operations, TooMany, words_of
 from antiphon.console.settings import ConsoleSettings
+from antiphon.scenario import shipped
 from infra.local.engine_calls import EngineCalls
+from projections.registry import PROJECTIONS
 
 STATIC = resources.files("antiphon.console") / "static"
 _TYPES = {
@@ -93,6 +95,8 @@ class Console:
                     {"region": region, "url": settings.url(region)} for region in settings.regions
                 ],
                 "aws_endpoint": settings.aws_endpoint,
+                "scenarios": shipped(),
+                "projections": [projection.name for projection in PROJECTIONS],
             }
         )
 

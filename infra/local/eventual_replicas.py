@@ -19,6 +19,7 @@ from infra.local.engine_calls import EngineCalls
 from infra.local.replicas import FAILURES, Lag, wait_for
 from infra.local.replication import Arrival, EventualReplication
 from infra.local.table_calls import TARGET_PREFIX, Key, key_of
+from infra.local.watching import Watch
 
 RETRY_S = 0.2
 # DynamoDB's own limit of items read together.
@@ -40,6 +41,7 @@ class EventualTable:
         engines: Mapping[str, str],
         calls: EngineCalls,
         now_ms: Callable[[], float],
+        watch: Watch,
     ) -> None:
         """Args: engines: those of all regions that the table can have a replica in."""
         self.name = name
@@ -48,6 +50,7 @@ class EventualTable:
         self._engines = engines
         self._calls = calls
         self._now_ms = now_ms
+        self._watch = watch
         # An item's lock in a region, and how many hold it or wait for it.
         self._locks: dict[tuple[str, Key], tuple[asyncio.Lock, int]] = {}
         self._changed: dict[str, asyncio.Event] = {}
@@ -75,6 +78,7 @@ class EventualTable:
         """Tell the rules what a region's write has made of an item, under the item's lock."""
         key = {name: attributes[name] for name in self.key_names}
         self.rules.wrote(region, key_of(key, self.key_names), (key, image), now_ms=self._now_ms())
+        self._watch.committed(self.name, {"NewImage": image}, origin=region)
         self._wake()
 
     def links_changed(self) -> None:
@@ -179,6 +183,7 @@ class EventualTable:
         finally:
             # Also where the replica is removed meanwhile: nothing of it is on its way any more.
             self.rules.arrived(region, arrival)
+        self._watch.arrived(self.name, {"Keys": key}, region=region)
         self._last_ms[arrival.origin, region] = round(self._now_ms() - arrival.written_ms, 1)
 
     @staticmethod

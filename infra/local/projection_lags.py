@@ -12,9 +12,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 # Commits remembered that some region has still to apply, by read model.
-MOST_REMEMBERED = 20_000
+MOST_REMEMBERED = 5_000
 # Times of commits that no read model has applied yet.
 _MOST_COMMITTED = 20_000
+# Aggregates of which is remembered what every region has applied, by read model.
+_MOST_AGGREGATES = 20_000
 
 
 @dataclass(kw_only=True)
@@ -32,6 +34,7 @@ class ProjectionLags:
         # By projection and aggregate, what is not applied everywhere, by position.
         self._waiting: dict[str, dict[str, dict[int, _Waiting]]] = defaultdict(dict)
         self._count: dict[str, int] = defaultdict(int)
+        self._everywhere: dict[str, OrderedDict[str, int]] = defaultdict(OrderedDict)
         self._last_ms: dict[tuple[str, str], float] = {}
 
     def committed(self, commit: str, *, now_ms: float) -> None:
@@ -44,6 +47,9 @@ class ProjectionLags:
         """Note that a region's read model stands at a commit, and so after all before it."""
         aggregate_id, _, text = commit.rpartition(".")
         position = int(text)
+        if position <= self._everywhere[projection].get(aggregate_id, 0):
+            # Once more, or into another build of the same read model: that lags behind nobody.
+            return
         since_ms = self._committed_ms.get(commit, now_ms)
         self._last_ms[projection, region] = now_ms - since_ms
         waiting = self._waiting[projection].setdefault(aggregate_id, {})
@@ -55,8 +61,15 @@ class ProjectionLags:
             if len(waiting[before].by) == len(self._regions):
                 del waiting[before]
                 self._count[projection] -= 1
+                self._note_everywhere(projection, aggregate_id, before)
         if not waiting:
             del self._waiting[projection][aggregate_id]
+
+    def _note_everywhere(self, projection: str, aggregate_id: str, position: int) -> None:
+        everywhere = self._everywhere[projection]
+        everywhere[aggregate_id] = max(position, everywhere.pop(aggregate_id, 0))
+        if len(everywhere) > _MOST_AGGREGATES:
+            everywhere.popitem(last=False)
 
     def told(self, *, now_ms: float) -> list[dict[str, Any]]:
         """Each read model of each region: its last lag, and what it is behind by."""

@@ -72,6 +72,7 @@ class RunningTables:
             engines=self._engines,
             calls=self._calls,
             now_ms=self._network.now_ms,
+            watch=self._network.watch,
         )
         self._eventual[name] = table
         self._running[name] = self._tasks.create_task(table.run())

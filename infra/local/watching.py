@@ -69,7 +69,7 @@ class Watch:
         return bool(self._watchers)
 
     def committed(self, table: str, change: dict[str, Any], *, origin: str) -> None:
-        """A record has come into a journal, and is on its way to every replica."""
+        """A write of a global table is in the log, and on its way to every other replica."""
         if not self._watchers or table != EVENTS_TABLE:
             return
         found = committed(change.get("NewImage") or {})

@@ -158,3 +158,13 @@ def test_leaving_early_waits_for_nothing_that_is_still_to_come(system):
     with playing(connection, scenario_of(Heal(), Heal(), apart_s=3_600)):
         pass
     assert len(system.wan_requests) <= 1
+
+
+def test_a_scenario_is_played_on_regions_that_run(system, tmp_path: Path):
+    file = tmp_path / "mine.yaml"
+    file.write_text(f"- {{at: 0s, action: cut, a: {EAST}, b: {WEST}}}\n")
+    words = ["wan", "play", str(file), "--aws-port", str(system.aws_port)]
+    result = CliRunner().invoke(app, words)
+    assert result.exit_code == 0, result.output
+    assert [one["action"] for one in system.wan_requests] == ["cut", "calm"]
+    assert "nothing of it is left" in result.output

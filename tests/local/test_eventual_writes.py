@@ -13,6 +13,7 @@ from infra.local.eventual_replicas import EventualTable
 from infra.local.eventual_tables import EventualTables
 from infra.local.replication import EventualReplication, Links, round_trips
 from infra.local.table_calls import TableCall
+from infra.local.watching import Watch
 
 US, EU = REGIONS = ("us-east-1", "eu-west-1")
 ENGINES = {region: f"http://{region}" for region in REGIONS}
@@ -73,6 +74,7 @@ class Setting:
             engines=ENGINES,
             calls=self.engines,
             now_ms=lambda: asyncio.get_running_loop().time() * 1000,
+            watch=Watch(REGIONS),
         )
         self._tables = EventualTables({"t": self.table}, engines=ENGINES, calls=self.engines)
 

@@ -37,3 +37,12 @@ def test_a_write_seen_twice_counts_once():
     for _ in range(2):
         lags.applied("s.a.1", projection="view", region=US, now_ms=1)
     assert of(lags, AP, 10)["behind"] == 1
+
+
+def test_what_is_applied_everywhere_and_then_written_into_another_build_lags_nowhere():
+    lags = ProjectionLags(REGIONS)
+    for region in REGIONS:
+        lags.applied("s.a.1", projection="view", region=region, now_ms=1)
+    lags.applied("s.a.1", projection="view", region=US, now_ms=5000)
+    assert [one["behind"] for one in lags.told(now_ms=9000)] == [0, 0, 0]
+    assert of(lags, US, 9000)["last_ms"] == 0

@@ -1,7 +1,8 @@
 // Break: cut, slow, kill, and set everything right again; and whether everything still agrees.
 
 import * as ask from "./ask.js";
-import { announce, make, put, span } from "./page.js";
+import { announce, choice, field, make, put, span } from "./page.js";
+import { output, run } from "./running.js";
 import { isIsolated, isKilled, linkOf, onChange, system } from "./system.js";
 
 const SLOW_MS = 600;
@@ -20,7 +21,7 @@ export function showBreaking(box) {
     make("section", { class: "block", "aria-label": "Links" }, make("h3", {}, "Links"), ...links.map((one) => one.element)),
     make("section", { class: "block", "aria-label": "All" },
       make("div", { class: "row" }, make("button", { type: "button", class: "main", click: () => order("calm") }, "Set everything right")), said),
-    verification());
+    scenarios(), verification());
   onChange(() => { for (const one of [...regions, ...links]) one.show(); });
 }
 
@@ -64,6 +65,15 @@ function linkFault(a, b, order) {
       toggle(slow, slowed ? "As usual" : "Slow", `${slowed ? "As usual" : "Slow"}: the link of ${a} and ${b}`);
     },
   };
+}
+
+function scenarios() {
+  const scenario = choice(system.scenarios.map((one) => [one, one]), { name: "scenario", "aria-label": "Scenario" });
+  const said = output();
+  const button = make("button", { type: "button", click: () => run(button, said, "play", { scenario: scenario.value }) }, "Play");
+  return make("section", { class: "block", "aria-label": "A scenario" }, make("h3", {}, "A scenario"),
+    make("p", { class: "quiet" }, "Faults one after the other, on the running regions; what it leaves wrong is set right at its end."),
+    field("Scenario", scenario), make("div", { class: "row" }, button), said);
 }
 
 function verification() {

@@ -3,6 +3,7 @@
 
 import { count, dress, make, put, shortId, span, words } from "./page.js";
 import { floorMs, onChange, system, waitsFor } from "./system.js";
+import { traceInto } from "./way.js";
 
 const ROWS = 30;
 const HELD_AFTER_MS = 1500;
@@ -61,8 +62,11 @@ function newRow(commit, open, show) {
     class: "entry", type: "button", "aria-expanded": "false", title: commit.commit,
     click: () => { if (!open.delete(commit.commit)) open.add(commit.commit); show(); },
   }, make("span", { class: "what" }, what, where), steps, end);
-  const lanes = make("div", { class: "lanes", hidden: true });
-  return { element: make("li", {}, button, lanes), button, what, where, steps, end, lanes, marks: new Map() };
+  const lanes = make("div", { class: "lanes" });
+  const way = make("div", {});
+  const trace = make("button", { type: "button", class: "small", click: () => traceInto(way, trace, "trace", { commit: commit.commit }) }, "Trace it through every region");
+  const more = make("div", { hidden: true }, lanes, make("div", { class: "traced" }, make("div", { class: "row" }, trace), way));
+  return { element: make("li", {}, button, more), button, what, where, steps, end, lanes, more, marks: new Map() };
 }
 
 function fill(row, commit, isOpen) {
@@ -83,7 +87,7 @@ function fill(row, commit, isOpen) {
   }
   fillEnd(row.end, commit, held);
   row.button.setAttribute("aria-expanded", isOpen);
-  row.lanes.hidden = !isOpen;
+  row.more.hidden = !isOpen;
   if (isOpen) fillLanes(row.lanes, commit);
 }
 

@@ -24,7 +24,8 @@ async function begin() {
     return;
   }
   system.regions = told.body.regions.map((one) => one.region);
-  for (const one of told.body.regions) system.urls[one.region] = one.url;
+  system.projections = told.body.projections;
+  system.scenarios = told.body.scenarios;
   at("reveal").addEventListener("change", (event) => { reveal(event.target.checked); changed(); });
   tabs();
   showMap(at("map"));

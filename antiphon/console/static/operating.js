@@ -3,33 +3,31 @@
 
 import * as ask from "./ask.js";
 import { choice, field, make, put } from "./page.js";
-import { maskedCopy, maskedText } from "./personal.js";
+import { maskedCopy } from "./personal.js";
+import { output, run } from "./running.js";
 import { system } from "./system.js";
+import { traceInto } from "./way.js";
 
-const PROJECTIONS = ["subscriber-view", "network-inventory", "activity"];
+const COMMIT = /^[a-z]{1,16}\.[a-z2-7]{26}\.[0-9]{1,18}$/;
 
 export function showOperating(box) {
   const letters = lettersBlock();
-  box.replaceChildren(letters.element, regionsBlock(), rebuildBlock());
+  box.replaceChildren(wayBlock(), letters.element, regionsBlock(), rebuildBlock());
   box.addEventListener("shown", letters.look);
 }
 
-function output() {
-  return make("pre", { class: "told", hidden: true, tabindex: "0", role: "log", "aria-label": "What the command says" });
-}
-
-/** Run an operation with its output in sight; a button is busy for as long. */
-async function run(button, said, kind, given) {
-  button.disabled = true;
-  said.hidden = false;
-  said.textContent = "";
-  const { ended, text } = await ask.operate(kind, given, (line) => {
-    said.textContent += `${maskedText(line)}\n`;
-    said.scrollTop = said.scrollHeight;
+function wayBlock() {
+  const id = make("input", { type: "text", name: "identifier", required: true, autocomplete: "off", spellcheck: "false" });
+  const button = make("button", { type: "submit" }, "Trace");
+  const way = make("div", { class: "block" });
+  const form = make("form", { class: "form" }, field("Commit, command id or correlation id", id), make("div", { class: "row" }, button));
+  form.addEventListener("submit", (event) => {
+    event.preventDefault();
+    const given = id.value.trim();
+    if (COMMIT.test(given)) traceInto(way, button, "trace", { commit: given });
+    else traceInto(way, button, "find", { identifier: given });
   });
-  if (ended === -1) said.textContent += text;
-  said.textContent += ended === 0 ? "Done." : `Ended with ${ended}.`;
-  button.disabled = false;
+  return make("section", { class: "block", "aria-label": "The way of one command" }, make("h3", {}, "The way of one command"), form, way);
 }
 
 function lettersBlock() {
@@ -81,7 +79,7 @@ function regionsBlock() {
 
 function rebuildBlock() {
   const region = choice(system.regions.map((one) => [one, one]), { name: "region" });
-  const projection = choice(PROJECTIONS.map((one) => [one, one]), { name: "projection" });
+  const projection = choice(system.projections.map((one) => [one, one]), { name: "projection" });
   const said = output();
   const given = () => ({ projection: projection.value, region: region.value });
   const rebuild = make("button", { type: "button", click: () => run(rebuild, said, "rebuild", given()) }, "Rebuild");

@@ -9,7 +9,8 @@ const MOST_ASKED = 4;
 
 export const system = {
   regions: [],          // names, in their order
-  urls: {},
+  projections: [],
+  scenarios: [],
   live: "connecting",   // live, lost, blind
   network: null,
   status: {},           // by region: health, pending, held, letters

@@ -33,6 +33,7 @@ class Pretended:
         self.cut: set[tuple[str, str]] = set()
         self.held: dict[str, list[str]] = {}
         self.letters = 0
+        self.is_garbled = False
         self.loop = asyncio.new_event_loop()
 
     def do(self, act: Callable[[], T]) -> T:
@@ -58,6 +59,8 @@ class Pretended:
             self.watch.arrived(EVENTS_TABLE, {"Keys": keys}, region=region)
 
     async def wan(self, _request: web.Request) -> web.Response:
+        if self.is_garbled:
+            return web.json_response([])
         links = [
             {"a": a, "b": b, "rtt_ms": ms, "jitter_ms": 0, "cut": (a, b) in self.cut}
             for a, b, ms in ((US, EU, 70.0), (US, AP, 182.0), (EU, AP, 118.0))

@@ -48,6 +48,13 @@ def test_a_page_of_another_origin_may_order_nothing():
     assert ask("GET", "/api/stream", **headers)[0] == 403
 
 
+@pytest.mark.parametrize("site", ["cross-site", "same-site"])
+def test_a_page_of_another_site_cannot_even_ask(site: str):
+    assert ask("GET", "/api/stream", Sec_Fetch_Site=site)[0] == 403
+    # The console may be linked to from anywhere.
+    assert ask("GET", "/", Sec_Fetch_Site=site)[0] == 200
+
+
 def test_an_order_without_the_console_s_own_header_is_refused():
     # What a form of any page can send without being asked about it.
     assert ask("POST", "/api/network", Content_Type="text/plain")[0] == 403

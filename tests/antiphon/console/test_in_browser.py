@@ -71,6 +71,14 @@ def test_a_lost_connection_says_so_and_recovers(page: Page, pretended: Pretended
     page.sees("#subline", "1 commit since")
 
 
+def test_what_cannot_be_read_is_told_and_does_not_stand_still(page: Page, pretended: Pretended):
+    page.open(pretended.url)
+    pretended.is_garbled = True
+    page.sees("#stream", "the regions do not answer")
+    pretended.is_garbled = False
+    page.sees("#stream", "live")
+
+
 def test_the_tools_are_reached_by_keys_alone(page: Page, pretended: Pretended):
     page.open(pretended.url)
     page.sees(".guide", "Send")

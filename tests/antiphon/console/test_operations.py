@@ -34,6 +34,11 @@ def test_an_operation_is_a_command_of_the_command_line():
         ("drop", {"letter": "commands.x", "region": "eu-west-1", "reason": "a\nb"}),
         ("rebuild", {"projection": "../x", "region": "eu-west-1"}),
         ("rebuild", {"projection": ["activity"], "region": "eu-west-1"}),
+        ("trace", {"commit": "--help"}),
+        ("find", {"identifier": "--help"}),
+        ("find", {"identifier": "a b"}),
+        ("play", {"scenario": "../../etc/passwd"}),
+        ("play", {"scenario": "x.yaml"}),
         ("up", {}),
     ],
 )
