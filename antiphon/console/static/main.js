@@ -59,9 +59,9 @@ function headline() {
   const out = [...killed.map((one) => `${one} is down`), ...isolated.map((one) => `${one} is cut off`)];
   const held = pending ? `${count(pending, "answer is", "answers are")} held` : "Everything is answered";
   const apart = list(out);
-  put(at("headline"), !out.length ? held : pending ? `${held}: ${apart}` : `${apart}; nothing waits for that yet`);
+  put(at("headline"), !out.length ? held : pending ? `${held}: ${apart}` : `${apart}; no answer waits yet`);
   const parts = [count(system.regions.length - killed.length, "region serves", "regions serve")];
-  if (commits) parts.push(`${count(commits, "commit")} since this page was opened`);
+  if (commits) parts.push(`${count(commits, "commit")} seen`);
   if (pending && Number.isFinite(oldest) && Date.now() > oldest) parts.push(`the oldest is overdue by ${span(Date.now() - oldest)}`);
   parts.push(letters ? count(letters, "dead letter") : "no dead letters");
   put(at("subline"), parts.join(" · "));

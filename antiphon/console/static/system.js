@@ -4,6 +4,7 @@
 import { get } from "./ask.js";
 
 const MOST_COMMITS = 300;
+const HIDDEN_MS = 60_000;
 // Commits that a region is asked about at a look.
 const MOST_ASKED = 4;
 
@@ -40,7 +41,20 @@ export function changed() {
   });
 }
 
+/** Follow the stream while somebody may be looking: a page left in the background costs nothing,
+    and does not use up the few connections that a browser has for one address. */
 export function follow() {
+  let stream = open();
+  let timer = null;
+  document.addEventListener("visibilitychange", () => {
+    clearTimeout(timer);
+    if (!document.hidden) stream ??= open();
+    else timer = setTimeout(() => { stream?.close(); stream = null; }, HIDDEN_MS);
+  });
+}
+
+function open() {
+  system.live = "connecting";
   const stream = new EventSource("/api/stream");
   const on = (name, take) => stream.addEventListener(name, (event) => { take(JSON.parse(event.data)); changed(); });
   stream.onerror = () => { system.live = "lost"; changed(); };
@@ -49,6 +63,7 @@ export function follow() {
   on("behind", () => {});
   on("state", takeState);
   on("happened", takeHappened);
+  return stream;
 }
 
 function takeState(told) {
@@ -100,12 +115,13 @@ function takeMark(mark) {
   if (mark.kind === "answered") commit.answeredMs ??= mark.at_ms;
 }
 
-/** How many answers a region holds: what it owed a look ago, too, not what is just on its way. */
+/** How many answers a region holds: what it owed a look ago, too, not what is just on its way.
+    At the first look nothing is known of before, so all of them count. */
 function heldOf(region) {
   if (!("pending" in region)) return null;
-  const before = system.owed[region.region] ?? new Set();
+  const before = system.owed[region.region];
   system.owed[region.region] = new Set(region.held.map((one) => one.commit));
-  if (region.pending > region.held.length) return region.pending;
+  if (!before || region.pending > region.held.length) return region.pending;
   return region.held.filter((one) => before.has(one.commit)).length;
 }
 
