@@ -1,7 +1,7 @@
 // Break: cut, slow, kill, and set everything right again; and whether everything still agrees.
 
 import * as ask from "./ask.js";
-import { announce, choice, field, make, put, span } from "./page.js";
+import { announce, choice, count, field, make, put, span } from "./page.js";
 import { output, run } from "./running.js";
 import { isIsolated, isKilled, linkOf, onChange, system } from "./system.js";
 
@@ -100,9 +100,13 @@ async function verify(button, verdict, more) {
     return;
   }
   const looked = `${told.commits.toLocaleString("en")} commits, ${told.views.toLocaleString("en")} view items, ${told.answers.toLocaleString("en")} answers`;
-  verdict.className = `verdict ${told.good ? "good" : "bad"}`;
-  put(verdict, told.good ? `Everything agrees: ${looked}.` : `${told.violations.length} violations in ${looked}.`);
+  const violated = told.violations.length;
+  const open = told.unsettled.length + told.unlisted;
+  verdict.className = `verdict ${told.good ? "good" : violated ? "bad" : "warn"}`;
+  put(verdict, told.good ? `Everything agrees: ${looked}.`
+    : violated ? `${count(violated, "violation")} in ${looked}${told.mends.length ? "; see antiphon verify --repair" : ""}.`
+      : `Not to be said yet: ${count(open, "thing is", "things are")} on the way still, of ${looked}.`);
   announce(verdict.textContent);
-  more.hidden = told.good;
-  if (!told.good) put(more, told.violations.map((one) => `${one.kind} ${one.where} ${one.key}: ${one.text}`).join("\n"));
+  more.hidden = !violated;
+  if (violated) put(more, told.violations.map((one) => `${one.kind} ${one.where} ${one.key}: ${one.text}`).join("\n"));
 }
