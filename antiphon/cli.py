@@ -6,6 +6,7 @@ from antiphon.bench import bench
 from antiphon.dlq import dlq
 from antiphon.feed import feed
 from antiphon.get import get
+from antiphon.homes import homes
 from antiphon.problems import new_command_group
 from antiphon.rebuild import rebuild
 from antiphon.region import region
@@ -64,6 +65,7 @@ app.command(
 )(trace)
 app.add_typer(dlq, name="dlq", rich_help_panel=OPERATE)
 app.add_typer(region, name="region", rich_help_panel=OPERATE)
+app.add_typer(homes, name="homes", rich_help_panel=OPERATE)
 app.command(
     rich_help_panel=OPERATE,
     epilog="Examples: antiphon simulate --runs 1000; antiphon simulate --seed 42 --runs 1",

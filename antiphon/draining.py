@@ -4,8 +4,6 @@ Each shows what it waits for and may be interrupted: begun again, it goes on. Wh
 changes nothing. It says when a drained region may be taken away, and never before.
 """
 
-import time
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Annotated
 
@@ -20,17 +18,13 @@ from antiphon.connection import (
     BasePort,
     Connection,
 )
+from antiphon.driving import drive, other_region
+from antiphon.homes import move_away
 from antiphon.problems import Problem
 from antiphon.reading import read_topology
-from antiphon.region_moves import open_moves
-from antiphon.terminal import MS_PER_S, milliseconds, print_json, print_table, say
-from eventstore.errors import StoreUnavailable
-from projections.draining import Step
-from projections.regions import RegionRefused, RegionState, Standing, Topology
-
-PAUSE_S = 0.5
-# A wait is told again this often though nothing else has changed.
-TOLD_AGAIN_S = 5.0
+from antiphon.region_moves import open_home_moves, open_moves
+from antiphon.terminal import MS_PER_S, print_json, print_table, say
+from projections.regions import RegionState, Standing, Topology
 
 Name = Annotated[str, typer.Argument(metavar="REGION", help="The region.")]
 STYLES = {RegionState.ACTIVE: "green", RegionState.DRAINED: "bold red"}
@@ -58,16 +52,25 @@ def drain(
     if adopt and not lost:
         raise Problem("--adopt names who answers for a lost region; say --lost, too")
     connection = Connection.open(base_port=base_port, aws_port=aws_port)
-    moves = open_moves(connection, via=_other(connection, name, preferred=adopt))
+    via = other_region(connection, name, preferred=adopt)
+    moves = open_moves(connection, via=via)
+    homes = open_home_moves(connection, via=via)
+    if lost and homes is not None:
+        raise Problem(
+            f"in EVENTUAL mode its homes have to be taken, too: antiphon region evict {name}"
+        )
+    if homes is not None:
+        # As planned, so that nothing it took is superseded; then it is no one's home.
+        move_away(homes, name)
     if not lost:
-        _drive(moves.drain(name), again=f"antiphon region drain {name}")
+        drive(moves.drain(name), again=f"antiphon region drain {name}")
         say(
             f"{name} is drained: all it took is answered. It is safe to take it away.",
             style="green",
         )
         say(f"Bring it back with: antiphon region undrain {name}")
         return
-    _drive(moves.drain_lost(name, adopter=adopt), again=f"antiphon region drain {name} --lost")
+    drive(moves.drain_lost(name, adopter=adopt), again=f"antiphon region drain {name} --lost")
     adopter = moves.states.read().standings[name].adopter
     say(f"{name} is left out. {adopter} answers what came in there.", style="green")
     say("What it had answered itself may be answered once more, under the same answer_id.")
@@ -81,9 +84,38 @@ def undrain(
 ) -> None:
     """Bring a region back: it serves once it has applied everything in the log."""
     connection = Connection.open(base_port=base_port, aws_port=aws_port)
-    moves = open_moves(connection, via=_other(connection, name))
-    _drive(moves.undrain(name), again=f"antiphon region undrain {name}")
+    via = other_region(connection, name)
+    moves = open_moves(connection, via=via)
+    homes = open_home_moves(connection, via=via)
+    if moves.states.read().state(name) is not RegionState.ACTIVE or homes is None:
+        drive(moves.undrain(name), again=f"antiphon region undrain {name}")
+    if homes is not None:
+        # What it took and nobody had received has come with it: once all know it, all is as before.
+        drive(homes.settle(name), again=f"antiphon region undrain {name}")
     say(f"{name} serves again, with everything that is in the log.", style="green")
+
+
+def evict(
+    name: Name,
+    *,
+    base_port: BasePort = DEFAULT_BASE_PORT,
+    aws_port: AwsPort = DEFAULT_AWS_PORT,
+) -> None:
+    """Go on without a region that is out of reach, in EVENTUAL mode: others take its homes.
+
+    What it had accepted and nobody has received may be superseded: it is kept, and its producers
+    are told once the region is back.
+    """
+    connection = Connection.open(base_port=base_port, aws_port=aws_port)
+    via = other_region(connection, name)
+    homes = open_home_moves(connection, via=via)
+    if homes is None:
+        told = "in STRONG mode no region has to be evicted; leave it out"
+        raise Problem(f"{told}: antiphon region drain {name} --lost")
+    drive(homes.take(name), again=f"antiphon region evict {name}")
+    drive(open_moves(connection, via=via).drain_lost(name), again=f"antiphon region evict {name}")
+    say(f"{name} is evicted: others append to what it did.", style="green")
+    say(f"When it is there again: antiphon region undrain {name}")
 
 
 def show(
@@ -109,33 +141,3 @@ def _row(name: str, standing: Standing, topology: Topology) -> tuple[str | Text,
     told = f"{since:%Y-%m-%d %H:%M:%S} UTC" if standing.version else "ever since"
     state = Text(standing.state, style=STYLES.get(standing.state, "yellow"))
     return name, state, told, topology.answering_region(name)
-
-
-def _other(connection: Connection, name: str, *, preferred: str | None = None) -> str:
-    """Return a region to work through that is not the one moved; raises Problem."""
-    connection.region_named(name)
-    if preferred is not None and preferred != name:
-        return connection.region_named(preferred)
-    others = [one for one in connection.regions if one != name]
-    wan = connection.wan()
-    able = [one for one in others if not (wan.is_killed(one) or wan.is_isolated(one))]
-    return (able or others)[0]
-
-
-def _drive(way: Iterator[Step], *, again: str) -> None:
-    """Go a way to its end, telling each step that is news; raises Problem."""
-    told, told_at_s = "", 0.0
-    begun_s = time.monotonic()
-    try:
-        for step in way:
-            now_s = time.monotonic()
-            if step.phase != told or now_s - told_at_s >= TOLD_AGAIN_S:
-                took = milliseconds((now_s - begun_s) * MS_PER_S)
-                say(f"{took:>10}  {step.phase}: {step.told}")
-                told, told_at_s = step.phase, now_s
-            if step.waits:
-                time.sleep(PAUSE_S)
-    except RegionRefused as refused:
-        raise Problem(str(refused)) from refused
-    except StoreUnavailable as error:
-        raise Problem(f"{error}; go on with: {again}") from error

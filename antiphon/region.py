@@ -1,6 +1,6 @@
 """`antiphon region`: what is done to a region as a whole."""
 
-from antiphon.draining import drain, show, undrain
+from antiphon.draining import drain, evict, show, undrain
 from antiphon.killing import kill, start
 from antiphon.problems import new_command_group
 
@@ -14,5 +14,6 @@ region.command(
     "antiphon region drain ap-south-1 --lost --adopt eu-west-1"
 )(drain)
 region.command(epilog="Example: antiphon region undrain ap-south-1")(undrain)
+region.command(epilog="Example: antiphon region evict ap-south-1")(evict)
 region.command(epilog="Example: antiphon region kill eu-west-1")(kill)
 region.command(epilog="Example: antiphon region start eu-west-1")(start)

@@ -23,7 +23,9 @@ from handlers.settings import Settings
 from projections.adoption import Adoption
 from projections.catching_up import Comparison
 from projections.draining import RegionMoves
+from projections.homes import HomesStore
 from projections.regions import ControlStore
+from projections.rehoming import HomeMoves
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -93,6 +95,30 @@ def open_moves(connection: Connection, *, via: str) -> RegionMoves:
         append_s=settings.append_s + LAST_TRY_S,
         elapsed_s=time.monotonic,
         now_ms=deps.edge.now_ms,
+    )
+
+
+def open_home_moves(connection: Connection, *, via: str) -> HomeMoves | None:
+    """Return the moves of homes as seen from the region `via`; None in STRONG mode."""
+    settings = settings_of(connection, via)
+    if settings.mode != "EVENTUAL":
+        return None
+    clients = _Clients(connection)
+    deps = Dependencies(settings, clients)  # type: ignore[arg-type]
+    client = clients.dynamodb(via)
+    return HomeMoves(
+        homes=HomesStore(client, table=settings.control_table),
+        states=ControlStore(client, table=settings.control_table, regions=settings.regions),
+        comparison_of=lambda region: Comparison(
+            scan=_scan(clients.dynamodb(region), settings),
+            log=deps.log_of(region),
+            projections=deps.projections,
+            views_of=deps.views_of,
+            ring=deps.queues.ring,
+        ),
+        fresh_s=settings.homes_fresh_s,
+        put_s=settings.call_tries * (settings.connect_s + settings.read_s),
+        elapsed_s=time.monotonic,
     )
 
 

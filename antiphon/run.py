@@ -18,6 +18,8 @@ from antiphon.scenario_player import playing
 from antiphon.terminal import heading, say
 from antiphon.up import (
     DEFAULT_REGIONS,
+    Mode,
+    ModeOption,
     Regions,
     ScenarioOption,
     WanKind,
@@ -39,6 +41,7 @@ def run(
     feed: Annotated[
         Path | None, typer.Option("--feed", help="A file of commands instead of the bundled one.")
     ] = None,
+    mode: ModeOption = Mode.STRONG,
     regions: Regions = DEFAULT_REGIONS,
     wan: WanOption = WanKind.REALISTIC,
     scenario: ScenarioOption = None,
@@ -46,7 +49,9 @@ def run(
     aws_port: AwsPort = DEFAULT_AWS_PORT,
 ) -> None:
     """Start three regions, play a feed into all of them, verify, and stay up."""
-    config = local_config(regions=regions, wan=wan, base_port=base_port, aws_port=aws_port)
+    config = local_config(
+        mode=mode, regions=regions, wan=wan, base_port=base_port, aws_port=aws_port
+    )
     config, script = with_scenario(config, scenario)
     lines = bundled_lines() if feed is None else lines_of_file(feed)
     with running_regions(config) as running:

@@ -18,6 +18,7 @@ from typing import Annotated, Literal
 import typer
 
 from antiphon.connection import DEFAULT_AWS_PORT, DEFAULT_BASE_PORT, AwsPort, BasePort, Connection
+from antiphon.homes import spread_homes
 from antiphon.problems import Problem
 from antiphon.scenario import Scenario, load, shipped
 from antiphon.scenario_player import playing
@@ -47,9 +48,8 @@ class WanKind(StrEnum):
     NONE = "none"
 
 
-Regions = Annotated[
-    str, typer.Option("--regions", help="The regions, separated by commas; STRONG mode has three.")
-]
+Regions = Annotated[str, typer.Option("--regions", help="Three regions, separated by commas.")]
+ModeOption = Annotated[Mode, typer.Option("--mode", help="How the event table is replicated.")]
 WanOption = Annotated[
     WanKind, typer.Option("--wan", help="Round trips like those between AWS regions, or none.")
 ]
@@ -80,9 +80,7 @@ Generation = Annotated[
 
 def up(
     *,
-    mode: Annotated[
-        Mode, typer.Option("--mode", help="How the event table is replicated.")
-    ] = Mode.STRONG,
+    mode: ModeOption = Mode.STRONG,
     regions: Regions = DEFAULT_REGIONS,
     wan: WanOption = WanKind.REALISTIC,
     scenario: ScenarioOption = None,
@@ -92,9 +90,9 @@ def up(
     aws_port: AwsPort = DEFAULT_AWS_PORT,
 ) -> None:
     """Start the regions on this machine and stay until Ctrl-C."""
-    if mode is Mode.EVENTUAL:
-        raise Problem("this version has STRONG mode only; leave --mode out")
-    config = local_config(regions=regions, wan=wan, base_port=base_port, aws_port=aws_port)
+    config = local_config(
+        mode=mode, regions=regions, wan=wan, base_port=base_port, aws_port=aws_port
+    )
     config, script = with_scenario(config, scenario)
     config = replace(config, secret=_secret_in(secret_file), generation=generation)
     with running_regions(config) as running:
@@ -121,11 +119,13 @@ def _secret_in(file: Path | None) -> str | None:
     return secret
 
 
-def local_config(*, regions: str, wan: WanKind, base_port: int, aws_port: int) -> LocalConfig:
+def local_config(
+    *, mode: Mode = Mode.STRONG, regions: str, wan: WanKind, base_port: int, aws_port: int
+) -> LocalConfig:
     """Check the options of a local run; raises Problem if they cannot work together."""
     names = tuple(name.strip() for name in regions.split(",") if name.strip())
     if len(set(names)) != MIN_REGIONS or len(names) != MIN_REGIONS:
-        raise Problem(f"STRONG mode needs three different regions, not: {regions}")
+        raise Problem(f"three different regions are needed, not: {regions}")
     if aws_port in range(base_port, base_port + len(names) + 1):
         raise Problem(
             f"--aws-port {aws_port} is one of the ports {base_port} to {base_port + len(names)} "
@@ -133,7 +133,12 @@ def local_config(*, regions: str, wan: WanKind, base_port: int, aws_port: int) -
         )
     kind: Literal["realistic", "none"] = "realistic" if wan is WanKind.REALISTIC else "none"
     return LocalConfig(
-        regions=names, wan=kind, base_port=base_port, aws_port=aws_port, console=CONSOLE
+        regions=names,
+        mode=mode.value,
+        wan=kind,
+        base_port=base_port,
+        aws_port=aws_port,
+        console=CONSOLE,
     )
 
 
@@ -154,6 +159,11 @@ def running_regions(config: LocalConfig) -> Iterator[LocalRegions]:
         started_s = time.monotonic()
         try:
             regions.start()
+            if config.mode == "eventual":
+                first = Connection(
+                    base_port=config.base_port, aws_port=config.aws_port, regions=config.regions
+                )
+                spread_homes(first)
             say(f"  ready after {time.monotonic() - started_s:.1f} s", style="dim")
             say(f"  watch them in a browser: {console_url(config)}")
             yield regions

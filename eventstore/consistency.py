@@ -7,9 +7,11 @@ that never was. It holds no personal data: the aggregate id in it is a keyed has
 import re
 from dataclasses import dataclass
 
+from eventstore.chain import chain_after
 from eventstore.commits import AGGREGATE_ID, EPOCH_SPAN, Commit
-from eventstore.errors import InvalidToken
+from eventstore.errors import InvalidToken, Superseded
 from eventstore.identity import Keys
+from eventstore.log import CommitLog
 
 _VERSION = "1"
 _MAX_LENGTH = 256
@@ -61,3 +63,24 @@ def read_token(keys: Keys, text: str) -> ConsistencyToken:
         raise InvalidToken("the consistency token was not issued here, or it is damaged")
     aggregate_id, position, last_position = named.groups()
     return ConsistencyToken(aggregate_id.decode(), int(position), int(last_position))
+
+
+def is_reached(token: ConsistencyToken, log: CommitLog, *, branches: bool) -> bool:
+    """Say whether the commit of a token is in the log, read consistently.
+
+    Args:
+        token: of any aggregate.
+        log: of this region.
+        branches: whether commits may be superseded: in EVENTUAL mode.
+
+    Raises:
+        Superseded: it is there, and counts for nothing.
+
+    """
+    there = log.get(token.aggregate_id, token.position, consistent=True)
+    if there is None or not branches:
+        return there is not None
+    chain = chain_after(0, list(log.read(token.aggregate_id, consistent=True)))
+    if any(commit.position == token.position for commit in chain.superseded):
+        raise Superseded("the commit that the token names was superseded")
+    return True

@@ -18,6 +18,7 @@ from typing import Any
 
 from domain.aggregate import Aggregate, Command, CommandRefused, Event
 from eventstore.bounds import Bounds
+from eventstore.chain import epoch_of
 from eventstore.commits import (
     MAX_EVENT_BYTES,
     MAX_EVENTS,
@@ -26,7 +27,7 @@ from eventstore.commits import (
     RecordedEvent,
     size_of,
 )
-from eventstore.consistency import read_token
+from eventstore.consistency import is_reached, read_token
 from eventstore.errors import (
     Conflict,
     CorruptLog,
@@ -41,6 +42,7 @@ from eventstore.identity import Keys
 from eventstore.loading import Loader
 from eventstore.log import CommitLog
 from eventstore.snapshots import Snapshots
+from eventstore.tenure import Everywhere, Tenure, Tenures
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,6 +51,7 @@ class CommandRequest:
 
     `first_received_ms` is when it first came in. Where work may be redelivered late it is what
     the command is looked for by: everything in the log since then.
+    `origin` is set where another region has sent it on: the one that it came in at.
     """
 
     aggregate: Aggregate[Any]
@@ -62,6 +65,7 @@ class CommandRequest:
     depends_on: str | None = None
     traceparent: str | None = None
     first_received_ms: int | None = None
+    origin: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +94,7 @@ class _Attempted:
     aggregate_id: str
     token: bytes
     content_hash: bytes
+    tenure: Tenure
 
 
 class EventStore:
@@ -104,13 +109,18 @@ class EventStore:
         clock: Clock,
         bounds: Bounds | None = None,
         snapshots: Snapshots | None = None,
+        tenures: Tenures | None = None,
+        elsewhere: Callable[[], Sequence[CommitLog]] = tuple,
     ) -> None:
+        """Take a region's log; `tenures` and `elsewhere` are of use in EVENTUAL mode only."""
         self._log = log
         self._keys = keys
         self._region = region
         self._clock = clock
         self._bounds = bounds or Bounds()
-        self._loader = Loader(log, snapshots, self._bounds)
+        self._tenures: Tenures = tenures or Everywhere()
+        self._has_branches = tenures is not None
+        self._loader = Loader(log, snapshots, self._bounds, elsewhere)
 
     def decide(self, request: CommandRequest) -> Decision:
         """Return the one decision of a command: a new commit, or the first one it ever got.
@@ -120,17 +130,25 @@ class EventStore:
             ExpectationNotMet: the last change is not at `expected_sequence`.
             Conflict: others were first until the bounded tries were used up.
             InvalidToken, DependencyNotReached: what `depends_on` names is not in the log.
+            Superseded: it is, but on a branch that does not count.
             TooLarge: the decision does not fit one commit, or its state one aggregate.
+            NotHome: another region appends to the aggregate.
             StoreUnavailable: the outcome is unknown; the same command is safe to send again.
             CorruptLog: the aggregate's log cannot be folded.
 
         """
         attempted = self._identify(request)
+        decision = self._decide(attempted)
+        # After the put has returned: whatever is told as decided was here before anybody else
+        # could take the aggregate over.
+        if self._tenures.held(attempted.aggregate_id).epoch != attempted.tenure.epoch:
+            raise StoreUnavailable("the aggregate has moved to another region meanwhile")
+        return decision
+
+    def _decide(self, attempted: _Attempted) -> Decision:
         deadline_s = self._clock.elapsed_s() + self._bounds.append_s
         now = self._clock.now()
-        fold = self._loader.load(
-            request.aggregate, attempted.aggregate_id, now_ms=int(now.timestamp() * 1000)
-        )
+        fold = self._load(attempted, now)
         first = self._decided_long_ago(attempted, fold, now)
         for attempt in range(1, self._bounds.append_tries + 1):
             first = first or self._first(attempted, fold)
@@ -141,7 +159,7 @@ class EventStore:
                 return Decision(first, duplicate=True, attempts=attempt)
             commit = self._commit_of(attempted, fold, now)
             try:
-                there = self._log.put(commit)
+                there = self._log.put(commit, unless=attempted.tenure.unless(fold.last_position))
             except StoreUnavailable:
                 # Not ambiguous for long: putting again shows whether it was stored.
                 if attempt == self._bounds.append_tries or self._clock.elapsed_s() >= deadline_s:
@@ -151,13 +169,10 @@ class EventStore:
             if there is None or there == commit:
                 # Equal in every field: an earlier try of ours whose answer was lost.
                 return self._appended(attempted, fold, commit, attempt)
-            if there.token == attempted.token:
+            if there.token == attempted.token and there.position == commit.position:
                 first = self._same_content(attempted, there)
                 return Decision(first, duplicate=True, attempts=attempt)
-            fold = self._loader.advance(request.aggregate, fold, there)
-            if attempt > 1:
-                # Not alone: catch up with all of them instead of meeting each in turn.
-                fold = self._loader.read_on(request.aggregate, attempted.aggregate_id, fold)
+            fold = self._behind(attempted, fold, there, attempt)
             now = self._clock.now()
             if self._clock.elapsed_s() >= deadline_s:
                 break
@@ -182,7 +197,30 @@ class EventStore:
             )
         preconditions = [request.expected_sequence, request.depends_on]
         content_hash = self._keys.content_hash(command_type, data, preconditions)
-        return _Attempted(request, aggregate_id, token, content_hash)
+        tenure = self._tenures.held(aggregate_id)
+        return _Attempted(request, aggregate_id, token, content_hash, tenure)
+
+    def _behind(self, attempted: _Attempted, fold: Fold, there: Commit, attempt: int) -> Fold:
+        """Return the fold after the commit that was first."""
+        if epoch_of(fold.last_position) < attempted.tenure.epoch:
+            # Another was first in this epoch, or a commit of an older one has just arrived.
+            return self._load(attempted, self._clock.now())
+        fold = self._loader.advance(attempted.request.aggregate, fold, there)
+        if attempt > 1:
+            # Not alone: catch up with all of them instead of meeting each in turn.
+            fold = self._loader.read_on(attempted.request.aggregate, attempted.aggregate_id, fold)
+        return fold
+
+    def _load(self, attempted: _Attempted, now: datetime) -> Fold:
+        fold = self._loader.load(
+            attempted.request.aggregate,
+            attempted.aggregate_id,
+            now_ms=int(now.timestamp() * 1000),
+            tenure=attempted.tenure,
+        )
+        if epoch_of(fold.last_position) > attempted.tenure.epoch:
+            raise StoreUnavailable("the aggregate has moved to another region already")
+        return fold
 
     def _first(self, attempted: _Attempted, fold: Fold) -> Commit | None:
         """Return the commit that decided this command before, if the fold knows of one."""
@@ -217,9 +255,14 @@ class EventStore:
         if received_ms is None or received_ms > int(now.timestamp() * 1000) - window_ms // 2:
             return None
         oldest_ms = received_ms - self._bounds.clock_skew_s * 1000
+        at = fold.last_position
         for commit in self._log.read(
-            attempted.aggregate_id, upto=fold.last_position, consistent=True, newest_first=True
+            attempted.aggregate_id, upto=at, consistent=True, newest_first=True
         ):
+            if commit.last_position != at:
+                # Superseded: what it decided was never so.
+                continue
+            at = commit.predecessor
             if commit.token == attempted.token:
                 return self._same_content(attempted, commit)
             if commit.recorded_at_ms < oldest_ms:
@@ -248,8 +291,9 @@ class EventStore:
         if request.depends_on is not None:
             token = read_token(self._keys, request.depends_on)
             here = token.aggregate_id == attempted.aggregate_id
-            known = here and token.last_position <= fold.last_position
-            if not known and not self._log.get(token.aggregate_id, token.position, consistent=True):
+            same = here and epoch_of(token.position) == epoch_of(fold.last_position)
+            known = same and token.last_position <= fold.last_position
+            if not known and not is_reached(token, self._log, branches=self._has_branches):
                 raise DependencyNotReached("the commit named by depends_on is not in the log yet")
         return fold
 
@@ -257,7 +301,7 @@ class EventStore:
         request = attempted.request
         return Commit(
             aggregate_id=attempted.aggregate_id,
-            position=fold.last_position + 1,
+            position=attempted.tenure.next_position(fold.last_position),
             predecessor=fold.last_position,
             events=self._decided(request, fold, now),
             token=attempted.token,
@@ -269,7 +313,7 @@ class EventStore:
                 occurred_at=request.occurred_at,
                 received_at_ms=request.first_received_ms,
             ),
-            origin=self._region,
+            origin=request.origin or self._region,
             recorded_at_ms=int(now.timestamp() * 1000),
             correlation_id=request.correlation_id,
             traceparent=request.traceparent,

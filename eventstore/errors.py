@@ -28,6 +28,18 @@ class StoreUnavailable(EventStoreError):
     """DynamoDB did not answer or refused for a passing reason; the outcome may be unknown."""
 
 
+class NotHome(StoreUnavailable):
+    """Another region appends to this aggregate: `home`. In EVENTUAL mode only."""
+
+    def __init__(self, home: str) -> None:
+        super().__init__(f"{home} appends to this aggregate; the command goes there")
+        self.home = home
+
+
+class Superseded(EventStoreError):
+    """The commit that a token names is not on the branch of the log that counts here."""
+
+
 class CorruptLog(EventStoreError):
     """A stored commit cannot be read, or the sequence of an aggregate has a hole."""
 

@@ -6,12 +6,13 @@ decisions is `decisions.EventStore`'s work: nobody else puts.
 """
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from botocore.exceptions import ClientError
 
-from eventstore.aws_errors import error_code, passing_errors_translated
+from eventstore.aws_errors import error_code, lost_race, passing_errors_translated
 from eventstore.commits import Commit, Item, from_item, to_item
+from eventstore.errors import StoreUnavailable
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -23,11 +24,11 @@ LAST_POSITION = 10**18 - 1
 class CommitLog(Protocol):
     """What an event store needs of a log."""
 
-    def put(self, commit: Commit) -> Commit | None:
-        """Store the commit if nothing is at its position.
+    def put(self, commit: Commit, *, unless: int | None = None) -> Commit | None:
+        """Store the commit if nothing is at its position, nor at the position `unless`.
 
         Returns:
-            None if it is stored now, else the commit that already is at its position.
+            None if it is stored now, else the commit that is in its way.
 
         Raises:
             StoreUnavailable: the outcome is unknown; put the same again to learn it.
@@ -71,7 +72,9 @@ class DynamoDBLog:
         self._client = client
         self._table = table
 
-    def put(self, commit: Commit) -> Commit | None:
+    def put(self, commit: Commit, *, unless: int | None = None) -> Commit | None:
+        if unless is not None:
+            return self._put_unless(commit, unless)
         try:
             with passing_errors_translated("append to the log"):
                 self._client.put_item(
@@ -86,6 +89,29 @@ class DynamoDBLog:
                 raise
             # What stands there comes with the refusal, so losing costs no second request.
             return from_item(error.response["Item"])  # type: ignore[typeddict-item]
+        return None
+
+    def _put_unless(self, commit: Commit, unless: int) -> Commit | None:
+        """Put a commit in one act with the look that another has not arrived in this region."""
+        absent = {
+            "TableName": self._table,
+            "ConditionExpression": "attribute_not_exists(a)",
+            "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
+        }
+        other = {"a": {"S": commit.aggregate_id}, "q": {"N": str(unless)}}
+        try:
+            with passing_errors_translated("append to the log"):
+                put: Any = {"Put": {**absent, "Item": to_item(commit)}}
+                check: Any = {"ConditionCheck": {**absent, "Key": other}}
+                self._client.transact_write_items(TransactItems=[put, check])
+        except ClientError as error:
+            if not lost_race(error):
+                raise
+            reasons: Any = error.response.get("CancellationReasons", ())
+            for reason in reasons:
+                if "Item" in reason:
+                    return from_item(reason["Item"])
+            raise StoreUnavailable("could not append to the log: others write there") from error
         return None
 
     def get(self, aggregate_id: str, position: int, *, consistent: bool) -> Commit | None:

@@ -18,10 +18,13 @@ class InMemoryLog:
         self._lock = threading.Lock()
         self._commits: dict[str, dict[int, Commit]] = defaultdict(dict)
 
-    def put(self, commit: Commit) -> Commit | None:
+    def put(self, commit: Commit, *, unless: int | None = None) -> Commit | None:
         with self._lock:
-            return_there = self._commits[commit.aggregate_id].setdefault(commit.position, commit)
-        return None if return_there is commit else return_there
+            commits = self._commits[commit.aggregate_id]
+            if unless in commits and commit.position not in commits:
+                return commits[unless]
+            there = commits.setdefault(commit.position, commit)
+        return None if there is commit else there
 
     def get(self, aggregate_id: str, position: int, *, consistent: bool) -> Commit | None:  # noqa: ARG002 - always is
         with self._lock:

@@ -15,6 +15,8 @@ from botocore.exceptions import ClientError
 
 from domain.aggregate import Aggregate
 from eventstore.aws_errors import error_code, passing_errors_translated
+from eventstore.chain import epoch_of
+from eventstore.errors import StoreUnavailable
 from eventstore.folding import Fold
 from eventstore.tokens import TokenIndex
 
@@ -27,6 +29,8 @@ _PAGE = "tokens#"
 # Entries of 14 bytes: a page stays well under the 400 KB of an item.
 _PAGE_POSITIONS = 20_000
 _MAX_PAGES_A_SAVE = 100
+# What the offsets within a page can tell apart: an epoch is 10**12 positions.
+_MOST_EPOCHS = 250
 
 
 class Snapshots:
@@ -81,8 +85,14 @@ class Snapshots:
 
         Pages come first and the snapshot last, on condition that it still is the one that the
         fold came from: so a snapshot always stands at the end of an unbroken run of pages.
+
+        Raises:
+            StoreUnavailable: it cannot be kept now.
+
         """
         covered = fold.saved_at
+        if epoch_of(fold.last_position) - epoch_of(covered) > _MOST_EPOCHS:
+            raise StoreUnavailable("the pages of a snapshot reach over fewer epochs than that")
         for _ in range(_MAX_PAGES_A_SAVE):
             if covered >= fold.last_position:
                 break
@@ -112,6 +122,9 @@ class Snapshots:
     def _put_page(self, aggregate_id: str, fold: Fold, *, after: int) -> int:
         """Put the page that starts after `after`, or find it there; return where it ends."""
         upto = min(fold.last_position, after + _PAGE_POSITIONS)
+        if epoch_of(after) != epoch_of(fold.last_position):
+            # Between two epochs are no commits, but all the positions of an epoch.
+            upto = fold.last_position
         # What is before this page was recorded by then at the latest.
         before_ms = fold.saved_ms if after == fold.saved_at else fold.newest_ms
         there = self._put(

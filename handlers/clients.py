@@ -19,6 +19,7 @@ from handlers.settings import EdgeBounds
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
     from mypy_boto3_events import EventBridgeClient
+    from mypy_boto3_lambda import LambdaClient
     from mypy_boto3_s3 import S3Client
     from mypy_boto3_sqs import SQSClient
 
@@ -43,6 +44,10 @@ class Clients:
 
     def events(self, region: str) -> "EventBridgeClient":
         client: EventBridgeClient = self._client("events", region)
+        return client
+
+    def functions(self, region: str) -> "LambdaClient":
+        client: LambdaClient = self._client("lambda", region)
         return client
 
     def s3(self, region: str) -> "S3Client":

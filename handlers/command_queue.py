@@ -18,9 +18,10 @@ from eventstore.errors import (
     ExpectationNotMet,
     InvalidToken,
     KeyReused,
+    Superseded,
     TooLarge,
 )
-from handlers.commands import MARGIN_S, take, time_left_s
+from handlers.commands import MARGIN_S, decide, time_left_s
 from handlers.dependencies import Dependencies
 from handlers.envelope import BadCommand, CommandReader
 from handlers.measuring import of_failure
@@ -33,7 +34,7 @@ MESSAGE_ID = "Antiphon-Message-Id"
 # What makes a message the same command again, wherever it is moved.
 CARRIED = ("Idempotency-Key", "X-Correlation-Id", "traceparent")
 # Told to nobody if merely retried: the same message can never be decided.
-_UNDECIDABLE = (BadCommand, ExpectationNotMet, KeyReused, InvalidToken, TooLarge)
+_UNDECIDABLE = (BadCommand, ExpectationNotMet, KeyReused, InvalidToken, Superseded, TooLarge)
 
 
 def make_handler(deps: Dependencies) -> Callable[[dict[str, Any], Any], dict[str, Any]]:
@@ -61,8 +62,9 @@ def _take_one(deps: Dependencies, reader: CommandReader, record: Mapping[str, An
     """Decide one message's command; False if it must come again."""
     attributes = record.get("messageAttributes") or {}
     try:
+        body = record["body"].encode()
         request = reader.read(
-            record["body"].encode(),
+            body,
             idempotency_key=_attribute(attributes, "Idempotency-Key"),
             correlation_id=_attribute(attributes, "X-Correlation-Id"),
             traceparent=_attribute(attributes, "traceparent"),
@@ -71,7 +73,7 @@ def _take_one(deps: Dependencies, reader: CommandReader, record: Mapping[str, An
         )
         if not deps.control.current().takes_queued(deps.settings.region):
             return False
-        decision = deps.event_store.decide(request)
+        decision = decide(deps, request, body)
     except _UNDECIDABLE as error:
         deps.meter.tell(of_failure(error))
         return _bury(deps, record, error)
@@ -79,7 +81,6 @@ def _take_one(deps: Dependencies, reader: CommandReader, record: Mapping[str, An
         deps.meter.tell(of_failure(error))
         logger.warning("command not taken", message_id=record["messageId"], reason=str(error))
         return False
-    take(deps, decision)
     logger.info(
         "command decided",
         outcome=decision.commit.outcome,

@@ -7,6 +7,7 @@ from functools import cached_property
 from botocore.exceptions import ClientError
 
 from eventstore.aws_errors import may_pass
+from eventstore.commits import Commit
 from eventstore.decisions import EventStore
 from eventstore.errors import StoreUnavailable
 from eventstore.identity import Keys
@@ -19,6 +20,7 @@ from handlers.clients import Clients
 from handlers.discards import Discards
 from handlers.edge import Edge, real_edge
 from handlers.extension import catalog_of, load_extension
+from handlers.forwarding import Forwarding
 from handlers.metrics import DEAD_LETTERS, Meter, counted
 from handlers.queues import Queues
 from handlers.settings import Settings
@@ -26,8 +28,10 @@ from projections.applying import Applier
 from projections.builds import BuildStore, KnownBuilds, Registered
 from projections.checkpoints import Checkpoints
 from projections.control import Control
-from projections.failures import unanswerable
+from projections.failures import superseded, unanswerable
+from projections.gaps import OneOrder, OwnReplica
 from projections.holding import Holds
+from projections.homes import HomesStore, KnownHomes
 from projections.letters import LetterStore
 from projections.projector import Projector
 from projections.proof import Prover
@@ -60,13 +64,13 @@ class Dependencies:
         self.projections = self.catalog.projections
         self._clients = clients
         self._builds: dict[str, KnownBuilds] = {}
+        self._logs: dict[str, DynamoDBLog] = {}
         secret = settings.secret.get_secret_value().encode()
         self.keys = Keys(secret, generation=settings.generation)
 
     @cached_property
     def log(self) -> DynamoDBLog:
-        client = self._clients.dynamodb(self.settings.region)
-        return DynamoDBLog(client, table=self.settings.events_table)
+        return self.log_of(self.settings.region)
 
     @cached_property
     def meter(self) -> Meter:
@@ -83,7 +87,77 @@ class Dependencies:
             clock=self.edge.clock,
             bounds=self.settings,
             snapshots=self.snapshots,
+            tenures=self.homes if self.has_homes else None,
+            elsewhere=self._logs_elsewhere,
         )
+
+    @property
+    def has_homes(self) -> bool:
+        """Whether an aggregate is appended to in one region, its home: EVENTUAL mode."""
+        return self.settings.mode == "EVENTUAL"
+
+    @cached_property
+    def homes(self) -> KnownHomes:
+        """The homes of the aggregates, where they have any."""
+        client = self._clients.dynamodb(self.settings.region)
+        return KnownHomes(
+            HomesStore(client, table=self.settings.control_table),
+            region=self.settings.region,
+            elapsed_s=self.edge.clock.elapsed_s,
+            fresh_s=self.settings.homes_fresh_s,
+        )
+
+    @cached_property
+    def forwarding(self) -> Forwarding:
+        return Forwarding(
+            self._clients.functions,
+            function=self.settings.commands_function,
+            origin=self.settings.region,
+        )
+
+    def log_of(self, region: str) -> DynamoDBLog:
+        """Return the log as a region's replica has it, the same object for all who ask."""
+        if region not in self._logs:
+            client = self._clients.dynamodb(region)
+            self._logs[region] = DynamoDBLog(client, table=self.settings.events_table)
+        return self._logs[region]
+
+    def commit_at(self, aggregate_id: str, position: int) -> Commit | None:
+        """Return a commit from wherever it surely is if it is at all, None if there is none.
+
+        Raises:
+            StoreUnavailable: where it would be cannot be asked now.
+
+        """
+        for consistent in (False, True):
+            if found := self.log.get(aggregate_id, position, consistent=consistent):
+                return found
+        newest = self._newest_log(aggregate_id)
+        if newest is self.log:
+            return None
+        return newest.get(aggregate_id, position, consistent=True)
+
+    def _owed(self, aggregate_id: str, position: int) -> Commit | None:
+        """Return a commit that an answer is owed to; raises: as `commit_at`."""
+        found = self.commit_at(aggregate_id, position)
+        if found is None and self.has_homes:
+            # Another region has it, and has acknowledged it: it is on its way.
+            raise StoreUnavailable(f"{aggregate_id}.{position} has not arrived here yet")
+        return found
+
+    def _homes_of(self, aggregate_id: str) -> frozenset[str]:
+        if not self.has_homes:
+            return frozenset()
+        slot = self.homes.current().of(aggregate_id)
+        return frozenset({slot.home, slot.to or slot.home})
+
+    def _logs_elsewhere(self) -> list[DynamoDBLog]:
+        there = self.control.known().not_lost
+        return [self.log_of(region) for region in there if region != self.settings.region]
+
+    def _newest_log(self, aggregate_id: str) -> DynamoDBLog:
+        home = self.homes.home_of(aggregate_id) if self.has_homes else self.settings.region
+        return self.log if home == self.settings.region else self.log_of(home)
 
     @cached_property
     def queues(self) -> Queues:
@@ -130,7 +204,7 @@ class Dependencies:
     def applier(self) -> Applier:
         settings = self.settings
         return Applier(
-            log=self.log,
+            gaps=OwnReplica(self.log) if self.has_homes else OneOrder(self.log),
             registry=self.registry,
             # Builds as they are named: what is written is not what readers get.
             views=ViewStore(
@@ -149,6 +223,7 @@ class Dependencies:
             region=region,
             regions=frozenset(self.settings.regions),
             topology=self.control.current,
+            homes_of=self._homes_of,
             log=self.log,
             registry=self.registry,
             projections=self.projections,
@@ -172,10 +247,11 @@ class Dependencies:
     def sweeper(self) -> Sweeper:
         return Sweeper(
             responder=self.responder,
-            log=self.log,
+            commit_at=self._owed,
             prover=self.prover,
             responses=self.responses_of(self.settings.region),
             ring=self.queues.ring,
+            keep=lambda commit: self.letters.file(superseded(commit), at_ms=self.edge.now_ms()),
             now_ms=self.edge.now_ms,
             bounds=self.settings,
         )
@@ -198,6 +274,7 @@ class Dependencies:
     def reader(self) -> Reader:
         return Reader(
             log=self.log,
+            newest=self._newest_log,
             views=self.views_of(self.settings.region),
             registry=self.registry,
             keys=self.keys,

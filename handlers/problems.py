@@ -13,7 +13,9 @@ from eventstore.errors import (
     ExpectationNotMet,
     InvalidToken,
     KeyReused,
+    NotHome,
     StoreUnavailable,
+    Superseded,
     TooLarge,
 )
 from projections.reading import NotCaughtUp
@@ -63,6 +65,8 @@ _PROBLEMS: dict[type[Exception], tuple[int, str]] = {
     TooLarge: (413, "too_large"),
     StoreUnavailable: (_UNAVAILABLE, "unavailable"),
     NotServing: (_UNAVAILABLE, "unavailable"),
+    NotHome: (_UNAVAILABLE, "unavailable"),
+    Superseded: (409, "superseded"),
     NotCaughtUp: (_UNAVAILABLE, "not_caught_up"),
 }
 

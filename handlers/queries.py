@@ -29,7 +29,7 @@ from handlers.http import (
 )
 from handlers.openapi import docs_page, document
 from handlers.resources import add_routes
-from projections.answers import iso
+from projections.answers import iso, status_of
 from projections.regions import NotServing, RegionState
 
 CommitId = Annotated[str, StringConstraints(min_length=3, max_length=128), Path()]
@@ -65,7 +65,7 @@ def _commands(app: ConcurrentResolver, deps: Dependencies) -> None:
         place = parse_commit_id(commit)
         if place is None:
             return unknown("command")
-        found = deps.log.get(*place, consistent=False) or deps.log.get(*place, consistent=True)
+        found = deps.commit_at(*place)
         return unknown("command") if found is None else json_response(_status(deps, found))
 
 
@@ -122,5 +122,5 @@ def _status(deps: Dependencies, commit: Commit) -> dict[str, Any]:
         told["acknowledgements"] = {region: iso(at_ms) for region, at_ms in acknowledged}
     if response is not None and response.body is not None:
         told["answer"] = orjson.loads(response.body)
-        told["status"] = "answered" if commit.outcome == "accepted" else commit.outcome
+        told["status"] = status_of(told["answer"])
     return told | {"origin_reachable": True}

@@ -27,6 +27,7 @@ from projections.failures import (
     PROJECTOR,
     RESPONDER,
     STREAM,
+    SUPERSEDED,
     SWEEPER,
 )
 from projections.letters import Filing, Letter
@@ -57,6 +58,7 @@ class Replays:
             LOG: self._look_at_the_log,
             RESPONDER: self._make_due,
             SWEEPER: self._make_due,
+            SUPERSEDED: self._sent_by_its_producer,
             COMMANDS: self._send_again,
             LANE: self._send_again,
             ACKS: self._send_again,
@@ -136,6 +138,14 @@ class Replays:
             "refused",
             "the log lacks what this letter holds: put it back, or drop the letter if the change "
             "is right",
+        )
+
+    def _sent_by_its_producer(self, letter: Letter) -> Told:
+        return _told(
+            letter,
+            "refused",
+            "a commit does not hold its command; sent again by its producer, which was told, it "
+            "is decided anew; then drop this letter",
         )
 
     # Answers.

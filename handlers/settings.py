@@ -103,7 +103,8 @@ class Settings(BaseSettings, EdgeBounds, ReadBounds, Bounds):
         region: the function's own region (`AWS_REGION`).
         regions: all regions, separated by commas; every one of them that is not drained must
             apply a command before it is answered.
-        mode: STRONG, the only mode of this version.
+        mode: how the event table is replicated, which must be the same in all regions: STRONG,
+            or EVENTUAL, where each aggregate is appended to in its home region.
         secret: what identifiers, tokens and consistency tokens are keyed with.
         generation: one more with each restore of the log, the same in every region: consistency
             tokens of an earlier one are refused.
@@ -119,7 +120,7 @@ class Settings(BaseSettings, EdgeBounds, ReadBounds, Bounds):
     ]
     region: Annotated[str, Field(validation_alias="AWS_REGION", min_length=4)]
     regions: Annotated[tuple[str, ...], NoDecode, Field(min_length=2, max_length=5)]
-    mode: Literal["STRONG"]
+    mode: Literal["STRONG", "EVENTUAL"]
     secret: SecretStr
     generation: Annotated[int, Field(ge=1, le=10_000)] = 1
     account: Annotated[str, StringConstraints(pattern=r"^\d{12}$")]
@@ -136,6 +137,8 @@ class Settings(BaseSettings, EdgeBounds, ReadBounds, Bounds):
     # Needed where dead letters are replayed only, and named the same in every deployment.
     commands_queue: Name = "antiphon-commands.fifo"
     answers_queue: Name = "antiphon-answers"
+    # Where a command goes on to its home, in EVENTUAL mode.
+    commands_function: Name = "antiphon-commands"
     discarded_queue: Name = "antiphon-discarded"
     extensions: Annotated[tuple[str, ...], NoDecode] = ()
 

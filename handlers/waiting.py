@@ -53,7 +53,8 @@ def _proven(
     responses = deps.responses_of(answering)
     # As whoever answers would: the same regions are required, by states that are as fresh.
     responder = replace(deps.responder, region=answering, responses=responses)
-    proof = deps.prover.look(commit, response.lacks(responder.topology().required(answering)))
+    need = responder.need(commit.commit_id)
+    proof = deps.prover.look(commit, response.lacks(need.required(answering)))
     if proof.lagging or proof.silent:
         return None
     due_ms = deps.prover.now_ms() + deps.settings.answer_due_ms

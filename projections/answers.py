@@ -10,17 +10,19 @@ from typing import Any
 
 import orjson
 
-from eventstore.commits import EPOCH_SPAN, REFUSED
+from eventstore.commits import EPOCH_SPAN, REFUSED, Commit
 from eventstore.consistency import token_of
 from eventstore.identity import Keys
 from projections.projection import Change
 from projections.views import View
 
 SOURCE = "antiphon"
+SUPERSEDED = "superseded"
 DETAIL_TYPES = {
     "accepted": "CommandAnswered",
     "rejected": "CommandRejected",
     "unchanged": "CommandUnchanged",
+    "superseded": "CommandSuperseded",
 }
 
 
@@ -57,12 +59,52 @@ def build_answer(
     """
     commit = change.commit
     # The rule of the house: never an Event B from a state older than Event A.
-    assert view.applied >= commit.last_position, "an answer from a stale view"
+    assert view.has(commit.last_position), "an answer from a stale view"
     detail: dict[str, Any] = {
         "answer_id": keys.answer_id(
             token=commit.token, position=commit.position, outcome=commit.outcome
         ),
         "outcome": commit.outcome,
+        **_about(commit),
+        "events": told_events(change),
+        "state": view.document,
+        "as_of_sequence": view.applied % EPOCH_SPAN,
+        "regions": {region: iso(at) for region, at in sorted(applied_at_ms.items())},
+        "drained": sorted(left_out),
+        "consistency_token": token_of(keys, commit),
+        "answered_at": iso(answered_at_ms),
+    }
+    if commit.refusal is not None:
+        detail["reason"] = commit.refusal["reason"]
+    return orjson.dumps(detail).decode()
+
+
+def build_superseded(commit: Commit, *, keys: Keys, answered_at_ms: int) -> str:
+    """Return the body of what tells a producer that a command was accepted in vain, as JSON.
+
+    Nothing of it counts: sent again, the same command is decided anew.
+    """
+    detail = {
+        "answer_id": keys.answer_id(
+            token=commit.token, position=commit.position, outcome=SUPERSEDED
+        ),
+        "outcome": SUPERSEDED,
+        **_about(commit),
+        "consistency_token": token_of(keys, commit),
+        "answered_at": iso(answered_at_ms),
+    }
+    return orjson.dumps(detail).decode()
+
+
+def status_of(answer: Mapping[str, Any]) -> str:
+    """Return what became of a command, by its answer."""
+    outcome: str = answer["outcome"]
+    return "answered" if outcome == "accepted" else outcome
+
+
+def _about(commit: Commit) -> dict[str, Any]:
+    """Return what every answer tells of its command."""
+    return {
         "command": {
             "type": commit.command.type,
             "command_id": commit.command.command_id,
@@ -71,21 +113,11 @@ def build_answer(
         },
         "aggregate_id": commit.aggregate_id,
         "sequence": commit.sequence,
-        "events": told_events(change),
-        "state": view.document,
-        "as_of_sequence": view.applied % EPOCH_SPAN,
-        "regions": {region: iso(at) for region, at in sorted(applied_at_ms.items())},
-        "drained": sorted(left_out),
         "origin": commit.origin,
-        "consistency_token": token_of(keys, commit),
         "correlation_id": commit.correlation_id,
         "traceparent": commit.traceparent,
         "recorded_at": iso(commit.recorded_at_ms),
-        "answered_at": iso(answered_at_ms),
     }
-    if commit.refusal is not None:
-        detail["reason"] = commit.refusal["reason"]
-    return orjson.dumps(detail).decode()
 
 
 def told_events(change: Change) -> list[dict[str, Any]]:

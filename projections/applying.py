@@ -10,14 +10,14 @@ from dataclasses import dataclass
 
 from domain.registry import Registry
 from eventstore.aws_errors import may_pass
+from eventstore.chain import epoch_of
 from eventstore.commits import Commit
 from eventstore.errors import StoreUnavailable
 from eventstore.folding import domain_events
-from eventstore.log import CommitLog
 from projections.bounds import READ_BOUNDS, ReadBounds
-from projections.gaps import commits_after
+from projections.gaps import Gaps
 from projections.projection import Change, Document, Projection
-from projections.views import View, ViewStore
+from projections.views import MAX_ROWS_A_WRITE, View, ViewStore
 
 # Views by (projection's build, aggregate id).
 Views = Mapping[tuple[str, str], View]
@@ -50,7 +50,7 @@ class Applied:
 class Applier:
     """Applies to the views of one region. `views` takes builds as they are given."""
 
-    log: CommitLog
+    gaps: Gaps
     registry: Registry
     views: ViewStore
     bounds: ReadBounds = READ_BOUNDS
@@ -88,15 +88,14 @@ class Applier:
         if not all(key in known for key in keys):
             known = self.views.read_many((build, aggregate_id) for build in covering)
         views = {key: known[key] for key in keys}
-        lowest = min((view.applied for view in views.values()), default=0)
-        run = commits_after(self.log, lowest, arrived)
-        aggregate = self.registry.aggregate_of(aggregate_id)
+        begun = tuple(views.values())
+        run = self._run(aggregate_id, arrived, views=begun, before_a_write=before_a_write)
         left_behind: dict[str, tuple[Projection, Exception]] = {}
         # A long gap makes progress that a time-out half way does not undo.
         for start in range(0, len(run), self.bounds.commits_a_write):
             part = run[start : start + self.bounds.commits_a_write]
             before_a_write(part)
-            changes = [Change(commit, domain_events(aggregate, commit)) for commit in part]
+            changes = [self._change(commit) for commit in part]
             for build in covering:
                 if build.build in left_behind:
                     continue
@@ -110,8 +109,34 @@ class Applier:
                     left_behind[build.build] = (build, error)
                 else:
                     after_a_write(build, [c for c in part if c.last_position > stood_at])
-        before = [c for c in arrived if c.last_position <= lowest]
-        return Applied(aggregate_id, run, before, tuple(left_behind.values()))
+        applied = [views[b.build, aggregate_id] for b in covering if b.build not in left_behind]
+        if run and not _in_all(applied, run[-1]):
+            # Another projector has turned a view to a newer branch, which this run is not of.
+            raise StoreUnavailable(f"{aggregate_id} has turned to another branch; apply again")
+        aside = [c for c in arrived if any(v.left_aside(c.last_position) for v in applied)]
+        if aside:
+            before_a_write(aside)
+        now = [c for c in run if not _in_all(begun, c)]
+        before = [c for c in arrived if _in_all(begun, c) and c not in aside]
+        return Applied(aggregate_id, now, before, tuple(left_behind.values()))
+
+    def _run(
+        self,
+        aggregate_id: str,
+        arrived: Sequence[Commit],
+        *,
+        views: Sequence[View],
+        before_a_write: Callable[[Sequence[Commit]], None],
+    ) -> Sequence[Commit]:
+        """Return what is to be applied: from where the last of these views stands."""
+        lowest = min((view.applied for view in views), default=0)
+        chain = self.gaps.after(aggregate_id, lowest, arrived)
+        if chain.turned:
+            chain = self.gaps.after(aggregate_id, 0, arrived)
+        if chain.superseded:
+            # Nobody comes upon them again: their producers are owed to be told, as answers are.
+            before_a_write(chain.superseded)
+        return chain.run
 
     def _advance(
         self, build: Projection, aggregate_id: str, changes: Sequence[Change], view: View
@@ -120,11 +145,14 @@ class Applier:
         for _ in range(self.bounds.view_write_tries):
             ahead = [c for c in changes if c.commit.last_position > view.applied]
             if not ahead:
-                return view
-            if not ahead[0].commit.follows(view.applied):
+                break
+            if ahead[0].commit.follows(view.applied):
+                moved, rows = fold_changes(build, view, one_write(ahead, self.bounds))
+            elif ahead[0].commit.epoch > epoch_of(view.applied):
+                moved, rows = self._fold_again(build, view, ahead[-1].commit)
+            else:
                 # The view is behind where it was read: only its removal can do that. Look again.
                 raise StoreUnavailable(f"{build.name} moved back while it was applied")
-            moved, rows = fold_changes(build, view, one_write(ahead, self.bounds))
             written = self.views.write(
                 build, aggregate_id, before=view.applied, view=moved, rows=rows
             )
@@ -133,6 +161,39 @@ class Applier:
         if view.applied < changes[-1].commit.last_position:
             raise StoreUnavailable(f"{build.name} is contended; apply again")
         return view
+
+    def _fold_again(
+        self, build: Projection, view: View, last: Commit
+    ) -> tuple[View, dict[int, Document]]:
+        """Return a view of another branch than the one it is of, up to `last`, and its new rows."""
+        chain = self.gaps.after(last.aggregate_id, 0, [last])
+        run = [commit for commit in chain.run if commit.position <= last.position]
+        if not run or run[-1] != last:
+            raise StoreUnavailable(f"{last.aggregate_id} has turned once more; apply again")
+        moved, all_rows = fold_changes(build, View(), [self._change(commit) for commit in run])
+        rows = {
+            commit.position: all_rows[commit.position]
+            for commit in run
+            if commit.position in all_rows and not view.has(commit.last_position)
+        }
+        if build.row is not None:
+            for commit in chain.superseded:
+                if view.has(commit.last_position):
+                    # It was shown: it stays, and says that it counts no more.
+                    told = build.row(self._change(commit))
+                    rows[commit.position] = {**told, "superseded": True}
+        while len(rows) > MAX_ROWS_A_WRITE:
+            first = {at: rows.pop(at) for at in list(rows)[:MAX_ROWS_A_WRITE]}
+            self.views.put_rows(build, last.aggregate_id, first)
+        return moved, rows
+
+    def _change(self, commit: Commit) -> Change:
+        aggregate = self.registry.aggregate_of(commit.aggregate_id)
+        return Change(commit, domain_events(aggregate, commit))
+
+
+def _in_all(views: Sequence[View], commit: Commit) -> bool:
+    return all(view.has(commit.last_position) for view in views)
 
 
 def one_write(changes: Sequence[Change], bounds: ReadBounds) -> Sequence[Change]:
@@ -149,11 +210,13 @@ def fold_changes(
     build: Projection, view: View, changes: Sequence[Change]
 ) -> tuple[View, dict[int, Document]]:
     """Return a view after some changes, and the rows of those changes by position."""
-    document = view.document
+    document, applied, left = view.document, view.applied, list(view.left)
     rows: dict[int, Document] = {}
     for change in changes:
         document = build.apply(document, change)
         if build.row is not None:
             rows[change.commit.position] = build.row(change)
-    last = changes[-1].commit
-    return View(last.last_position, last.position, document), rows
+        if applied and change.commit.epoch > epoch_of(applied):
+            left.append(applied)
+        applied = change.commit.last_position
+    return View(applied, changes[-1].commit.position, document, tuple(left)), rows

@@ -77,6 +77,15 @@ class ReadBounds(BaseModel):
             description="Seconds for which a function may go by the regions' states it has read",
         ),
     ] = 10.0
+    homes_fresh_s: Annotated[
+        float,
+        Field(
+            ge=0.5,
+            le=60,
+            # A move of an aggregate to another region waits longer than this.
+            description="Seconds for which a region may append by the homes it has read (EVENTUAL)",
+        ),
+    ] = 3.0
     builds_fresh_s: Annotated[
         float,
         Field(

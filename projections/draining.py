@@ -35,6 +35,16 @@ class Step:
     waits: bool = True
 
 
+def compared(going: Iterator[Compared], *, phase: str) -> Iterator[Step]:
+    """Yield how far a comparison of the log with a region's views is."""
+    for one in going:
+        told = f"{one.aggregates} aggregates compared"
+        if one.behind:
+            named = ", ".join(one.behind[:_NAMED])
+            told += f", {len(one.behind)} behind ({named})"
+        yield Step(phase, told, waits=bool(one.behind))
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RegionMoves:
     """Moves regions from state to state, for one operator.
@@ -92,7 +102,7 @@ class RegionMoves:
         yield from self._hold(region, drained, phase="drained", seconds=seconds)
         origins = self.states.read().answered_by(region)
         going = self.comparison.catch_up(region, concerns=lambda entry: entry.origin in origins)
-        yield from self._compared(going, phase="its last commands")
+        yield from compared(going, phase="its last commands")
         # All of its answers are opened now, for that comes before a commit is applied.
         yield from self._quiet(region, phase="its last answers")
         self._check_still(region, drained)
@@ -139,7 +149,7 @@ class RegionMoves:
         joining = self._to(region, RegionState.JOINING)
         # From here on every publisher requires it; what was answered without it is in the log.
         yield from self._hold(region, joining, phase="joining", seconds=self.fresh_s)
-        yield from self._compared(self.comparison.catch_up(region), phase="joining")
+        yield from compared(self.comparison.catch_up(region), phase="joining")
         self._on(region, joining, RegionState.ACTIVE)
         yield Step("active", f"{region} serves again", waits=False)
 
@@ -222,15 +232,6 @@ class RegionMoves:
             empty = 0 if queued or pending or buried else empty + 1
             told = f"{queued} commands in its queue, {pending} answers to give"
             yield Step(phase, told + (f", {buried} dead letters to deal with" if buried else ""))
-
-    @staticmethod
-    def _compared(going: Iterator[Compared], *, phase: str) -> Iterator[Step]:
-        for compared in going:
-            told = f"{compared.aggregates} aggregates compared"
-            if compared.behind:
-                named = ", ".join(compared.behind[:_NAMED])
-                told += f", {len(compared.behind)} behind ({named})"
-            yield Step(phase, told, waits=bool(compared.behind))
 
     def _swept(self, adopter: str) -> Iterator[Step]:
         """Have the adopter answer what can be answered now; the rest comes with its schedule."""

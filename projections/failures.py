@@ -9,7 +9,7 @@ from typing import Any
 
 import orjson
 
-from eventstore.commits import Commit, parse_commit_id
+from eventstore.commits import Commit, parse_commit_id, to_image
 from eventstore.errors import described
 from projections.letters import Filing
 
@@ -22,12 +22,13 @@ STREAM = "stream"
 LOG = "log"
 RESPONDER = "responder"
 SWEEPER = "sweeper"
+SUPERSEDED = "superseded"
 # ... and of these they are messages.
 COMMANDS = "commands"
 LANE = "lane"
 ACKS = "acks"
 BUS = "bus"
-SOURCES = (COMMANDS, PROJECTOR, STREAM, LOG, LANE, ACKS, RESPONDER, SWEEPER, BUS)
+SOURCES = (COMMANDS, PROJECTOR, STREAM, LOG, LANE, ACKS, RESPONDER, SWEEPER, SUPERSEDED, BUS)
 
 
 def set_aside(aggregate_id: str, position: int, error: Exception | str, **more: Any) -> Filing:
@@ -62,6 +63,20 @@ def unanswerable(commit_id: str, error: Exception, *, source: str) -> Filing:
         error=described(error),
         aggregate_id=aggregate_id,
         position=position,
+    )
+
+
+def superseded(commit: Commit) -> Filing:
+    """Return a commit that was accepted and counts for nothing, whole."""
+    return Filing(
+        letter_id=f"{SUPERSEDED}.{commit.commit_id}",
+        source=SUPERSEDED,
+        error="superseded by a region that took over; its producer is told, and may send it again",
+        aggregate_id=commit.aggregate_id,
+        position=commit.position,
+        payload=orjson.dumps(to_image(commit)).decode(),
+        correlation_id=commit.correlation_id,
+        traceparent=commit.traceparent,
     )
 
 

@@ -15,11 +15,15 @@ from projections.views import ViewStore
 
 @dataclass(frozen=True, slots=True)
 class Proof:
-    """Who was found to have applied it, and when; who has not; who does not answer."""
+    """Who was found to have applied it, and when; who has not; who does not answer.
+
+    `superseded` are those that are on a later branch without it.
+    """
 
     applied_at_ms: dict[str, int]
     lagging: tuple[str, ...]
     silent: tuple[str, ...]
+    superseded: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,6 +44,7 @@ class Prover:
         applied: dict[str, int] = {}
         lagging: list[str] = []
         silent: list[str] = []
+        superseded: list[str] = []
         for region in sorted(regions):
             if region in skip:
                 silent.append(region)
@@ -49,8 +54,10 @@ class Prover:
             except StoreUnavailable:
                 silent.append(region)
                 continue
-            if all(view.applied >= commit.last_position for view in views.values()):
+            if all(view.has(commit.last_position) for view in views.values()):
                 applied[region] = self.now_ms()
+            elif all(view.left_aside(commit.last_position) for view in views.values()):
+                superseded.append(region)
             else:
                 lagging.append(region)
-        return Proof(applied, tuple(lagging), tuple(silent))
+        return Proof(applied, tuple(lagging), tuple(silent), tuple(superseded))

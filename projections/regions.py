@@ -7,6 +7,7 @@ Read consistently and changed on condition of its version: two operators cannot 
 """
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
@@ -186,6 +187,29 @@ class Topology(BaseModel):
         if adopter == region or self.state(adopter) is not RegionState.ACTIVE:
             told = f"{adopter} cannot answer for {region}: it has to be another, active region"
             raise RegionRefused(f"{told} ({', '.join(r for r in self.serving if r != region)})")
+
+
+@dataclass(frozen=True, slots=True)
+class Need:
+    """Whom the answer to one commit needs.
+
+    Attributes:
+        topology: the regions' states.
+        homes: the region that appends to its aggregate, and the one that is about to: whatever
+            their state is, nothing is answered that they could still leave aside.
+
+    """
+
+    topology: Topology
+    homes: frozenset[str] = frozenset()
+
+    def required(self, answering: str) -> frozenset[str]:
+        """Return the regions that must have applied the commit before `answering` answers it."""
+        return self.topology.required(answering) | self.homes
+
+    def left_out(self, answering: str) -> tuple[str, ...]:
+        """Return the regions that the answer does not wait for."""
+        return tuple(r for r in self.topology.left_out(answering) if r not in self.homes)
 
 
 class ControlStore:

@@ -15,15 +15,21 @@ import orjson
 
 from domain.registry import Registry
 from eventstore.commits import Commit, parse_commit_id
-from eventstore.errors import StoreUnavailable
+from eventstore.errors import CorruptLog, StoreUnavailable
 from eventstore.folding import domain_events
 from eventstore.identity import Keys
 from eventstore.log import CommitLog
 from projections.acknowledgements import AckMessage
-from projections.answers import DETAIL_TYPES, build_answer, from_iso
+from projections.answers import (
+    DETAIL_TYPES,
+    SUPERSEDED,
+    build_answer,
+    build_superseded,
+    from_iso,
+)
 from projections.bounds import READ_BOUNDS, ReadBounds
 from projections.projection import Change, Projection
-from projections.regions import Topology
+from projections.regions import Need, Topology
 from projections.responses import Response, ResponseStore
 from projections.views import ViewStore
 from projections.ways import Way
@@ -75,6 +81,8 @@ class Responder:
         region: whose commands it answers, or another's that is lost and that it has adopted.
         regions: all of them; nobody else can acknowledge.
         topology: the regions' states, never older than they may be to decide who is required.
+        homes_of: the regions that append to an aggregate or are about to, known as freshly; none
+            where all do.
 
     """
 
@@ -90,6 +98,16 @@ class Responder:
     publish: Publisher
     now_ms: Callable[[], int]
     bounds: ReadBounds = READ_BOUNDS
+    homes_of: Callable[[str], frozenset[str]] = lambda _aggregate_id: frozenset()
+
+    def need(self, commit_id: str) -> Need:
+        """Return whom the answer to a commit needs, as of now.
+
+        Raises:
+            StoreUnavailable: it is not known. Whatever is answered then is late, not wrong.
+
+        """
+        return Need(self.topology(), self.homes_of(commit_id.rpartition(".")[0]))
 
     def hear(self, messages: Iterable[AckMessage]) -> Heard:
         """Gather acknowledgements and answer what they complete."""
@@ -133,14 +151,40 @@ class Responder:
         result = Heard()
         for response in responses:
             try:
-                topology = self.topology()
-                if response.lacks(topology.required(self.region)):
+                need = self.need(response.commit_id)
+                if response.lacks(need.required(self.region)):
                     continue
-                answers += self._answers_to(response, topology)
+                answers += self._answers_to(response, need)
             except StoreUnavailable:
                 result.again.add(response.commit_id)
             except Exception as error:  # noqa: BLE001 - one that cannot be answered stops no other
                 result.unanswerable[response.commit_id] = error
+        published = self._published(answers, result)
+        result.again.update(a.commit_id for a in answers if a.commit_id not in published)
+        return result
+
+    def supersede(self, response: Response, commit: Commit) -> bool:
+        """Tell the producer that a commit counts for nothing; False if that must be tried again.
+
+        For commits that every required region has left aside: no later branch has them either,
+        for each of these regions would have to be home before, and goes on from its own replica.
+
+        Raises:
+            CorruptLog: it is answered already, which no order of events allows.
+
+        """
+        body = response.body
+        if body is None:
+            body = build_superseded(commit, keys=self.keys, answered_at_ms=self.now_ms())
+            if not self.responses.store_body(commit.commit_id, body, at_ms=self.now_ms()):
+                return False
+        if (outcome := orjson.loads(body)["outcome"]) != SUPERSEDED:
+            raise CorruptLog(f"{commit.commit_id} was answered, and is superseded")
+        answer = Answer(commit.commit_id, DETAIL_TYPES[outcome], body, commit.recorded_at_ms)
+        return bool(self._published([answer], Heard()))
+
+    def _published(self, answers: Sequence[Answer], result: Heard) -> frozenset[str]:
+        """Publish answers, and note which; return the commits of which that was done."""
         published = self.publish(answers) if answers else frozenset()
         for answer in (a for a in answers if a.commit_id in published):
             now_ms = self.now_ms()
@@ -148,8 +192,7 @@ class Responder:
             # Unmarked it would be published once more by the sweeper: the same body again.
             with suppress(StoreUnavailable):
                 self.responses.mark_published(answer.commit_id, at_ms=now_ms)
-        result.again.update(a.commit_id for a in answers if a.commit_id not in published)
-        return result
+        return published
 
     def complete(self, response: Response) -> str | None:
         """Return the one stored body, building it if need be, without publishing it.
@@ -157,16 +200,16 @@ class Responder:
         None if a required region is still lacking. The sweeper of the region of origin
         publishes what is stored.
         """
-        topology = self.topology()
-        if response.body is not None or response.lacks(topology.required(self.region)):
+        need = self.need(response.commit_id)
+        if response.body is not None or response.lacks(need.required(self.region)):
             return response.body
-        body = self._build(response, topology)
+        body = self._build(response, need)
         if self.responses.store_body(response.commit_id, body, at_ms=self.now_ms()):
             return body
         stored = self.responses.get(response.commit_id)
         return stored.body if stored else None
 
-    def _answers_to(self, response: Response, topology: Topology) -> list[Answer]:
+    def _answers_to(self, response: Response, need: Need) -> list[Answer]:
         """Return the answer to publish: built and stored now, or stored by who did not publish.
 
         What another responder has just stored is left to it, so an answer is published twice
@@ -174,7 +217,7 @@ class Responder:
         """
         body = response.body
         if body is None:
-            body = self._build(response, topology)
+            body = self._build(response, need)
             if not self.responses.store_body(response.commit_id, body, at_ms=self.now_ms()):
                 return []
         elif abs(self.now_ms() - (response.stored_at_ms or 0)) < self.bounds.publish_claim_ms:
@@ -185,11 +228,11 @@ class Responder:
         detail_type, decided_at_ms = DETAIL_TYPES[told["outcome"]], from_iso(told["recorded_at"])
         return [Answer(response.commit_id, detail_type, body, decided_at_ms)]
 
-    def _build(self, response: Response, topology: Topology) -> str:
+    def _build(self, response: Response, need: Need) -> str:
         commit = self._commit(response.commit_id)
         shown = next(p for p in self.projections if p.shows_state and p.covers(commit.aggregate_id))
         view = self.views.read(shown, commit.aggregate_id, consistent=True)
-        if view.applied < commit.last_position:
+        if not view.has(commit.last_position):
             # An acknowledgement is a hint; the view is the proof, and it says: not yet.
             raise StoreUnavailable(f"the view of {commit.commit_id} has not applied it yet")
         aggregate = self.registry.aggregate_of(commit.aggregate_id)
@@ -197,8 +240,8 @@ class Responder:
             Change(commit, domain_events(aggregate, commit)),
             view,
             keys=self.keys,
-            applied_at_ms={r: response.applied_at_ms[r] for r in topology.required(self.region)},
-            left_out=topology.left_out(self.region),
+            applied_at_ms={r: response.applied_at_ms[r] for r in need.required(self.region)},
+            left_out=need.left_out(self.region),
             answered_at_ms=self.now_ms(),
         )
 

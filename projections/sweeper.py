@@ -2,7 +2,8 @@
 
 The sweeper takes overdue pending answers and reads the applied positions in the regions
 themselves. A region that has applied the commit counts as acknowledged; one that has not gets
-the commit sent again. So a lost message costs time, never an answer.
+the commit sent again. So a lost message costs time, never an answer. What every required region
+has left aside for a later branch (in EVENTUAL mode) is told to its producer as superseded.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -11,7 +12,6 @@ from dataclasses import dataclass, field
 
 from eventstore.commits import Commit, parse_commit_id
 from eventstore.errors import CorruptLog, StoreUnavailable
-from eventstore.log import CommitLog
 from projections.bounds import READ_BOUNDS, ReadBounds
 from projections.proof import Prover
 from projections.responder import Responder
@@ -49,13 +49,21 @@ class _Sweep:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sweeper:
-    """The sweeper of one region; `ring` sends a commit to the projector of a region."""
+    """The sweeper of one region.
+
+    Args:
+        commit_at: returns a commit of the log, by aggregate id and position.
+        ring: sends a commit to the projector of a region.
+        keep: keeps a commit that is superseded as a dead letter.
+
+    """
 
     responder: Responder
-    log: CommitLog
+    commit_at: Callable[[str, int], Commit | None]
     prover: Prover
     responses: ResponseStore
     ring: Callable[[str, Commit], None]
+    keep: Callable[[Commit], None]
     now_ms: Callable[[], int]
     bounds: ReadBounds = READ_BOUNDS
 
@@ -80,6 +88,9 @@ class Sweeper:
             except Exception as error:  # noqa: BLE001 - one that cannot be answered stops no other
                 swept.unanswerable[commit_id] = error
                 answered = False
+                if isinstance(error, StoreUnavailable):
+                    # Of unknown age, but not old for that: it may be on its way here.
+                    swept.recorded_at_ms.setdefault(commit_id, self.now_ms())
             if answered:
                 swept.answered += 1
             else:
@@ -96,12 +107,12 @@ class Sweeper:
         """Gather every proof that can be had now, and answer if that is all of them."""
         response = self.responses.get(commit_id)
         place = parse_commit_id(commit_id)
-        commit = self.log.get(*place, consistent=True) if place else None
+        commit = self.commit_at(*place) if place else None
         if response is None or commit is None:
             raise CorruptLog("a pending answer is of no commit in the log")
         swept.recorded_at_ms[commit_id] = commit.recorded_at_ms
         # Read for each: a sweep may take longer than states may be gone by.
-        required = self.responder.topology().required(self.responder.region)
+        required = self.responder.need(commit_id).required(self.responder.region)
         lacking = response.lacks(required)
         proof = self.prover.look(commit, lacking, skip=swept.silent)
         swept.silent.update(proof.silent)
@@ -110,6 +121,10 @@ class Sweeper:
         for region in proof.lagging:
             with suppress(StoreUnavailable):
                 self.ring(region, commit)
+        if proof.superseded and self._is_superseded(commit, required):
+            # First, so that it is kept whatever becomes of this sweep.
+            self.keep(commit)
+            return self.responder.supersede(response, commit)
         if proof.applied_at_ms:
             gathered = self.responses.gather(commit_id, proof.applied_at_ms, due_ms=self.now_ms())
             if gathered is None:
@@ -121,6 +136,13 @@ class Sweeper:
         swept.unanswerable.update(heard.unanswerable)
         swept.published += heard.published
         return not (heard.again or heard.unanswerable)
+
+    def _is_superseded(self, commit: Commit, required: frozenset[str]) -> bool:
+        """Say whether every required region is on a branch without a commit.
+
+        All of them are asked: one that has acknowledged it may have turned since.
+        """
+        return set(self.prover.look(commit, required).superseded) == required
 
     def _postpone(self, commit_id: str, swept: _Sweep) -> None:
         """Look again later, the later the older it is: old ones must not hold up new ones."""

@@ -13,6 +13,7 @@ import orjson
 from botocore.exceptions import ClientError
 
 from eventstore.aws_errors import lost_race, passing_errors_translated
+from eventstore.chain import on_chain
 from eventstore.errors import StoreUnavailable
 from eventstore.identity import Keys
 from projections.bounds import READ_BOUNDS, ReadBounds
@@ -56,12 +57,21 @@ MAX_ROWS_A_WRITE = 99
 class View:
     """A document as of `applied`, the last position in it; `commit` is that commit's own.
 
-    Both are 0 before the first commit.
+    Both are 0 before the first commit. `left` has the last position in each earlier epoch.
     """
 
     applied: int = 0
     commit: int = 0
     document: Document | None = None
+    left: tuple[int, ...] = ()
+
+    def has(self, last_position: int) -> bool:
+        """Say whether the document has the commit that ends at this position."""
+        return on_chain(last_position, applied=self.applied, left=self.left)
+
+    def left_aside(self, last_position: int) -> bool:
+        """Say whether the document is of a later epoch, and of a branch without that commit."""
+        return last_position <= self.applied and not self.has(last_position)
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,6 +200,15 @@ class ViewStore:
             raise
         return True
 
+    def put_rows(
+        self, projection: Projection, aggregate_id: str, rows: Mapping[int, Document]
+    ) -> None:
+        """Put rows of a view that is about to be written and has more than one write takes."""
+        assert len(rows) <= MAX_ROWS_A_WRITE
+        puts = self._row_puts(projection.key(aggregate_id), rows)
+        with passing_errors_translated("write rows of a view"):
+            self._client.transact_write_items(TransactItems=puts)
+
     def _head_item(self, projection: Projection, key: str, view: View) -> dict[str, Any]:
         item: dict[str, Any] = {
             "k": {"S": key},
@@ -197,6 +216,8 @@ class ViewStore:
             "n": {"N": str(view.applied)},
             "f": {"N": str(view.commit)},
         }
+        if view.left:
+            item["b"] = {"L": [{"N": str(position)} for position in view.left]}
         if view.document is not None:
             item["d"] = {"S": orjson.dumps(view.document).decode()}
             for attribute, value in projection.list_keys(view.document, self._keys).items():
@@ -274,4 +295,5 @@ def _view(item: Mapping[str, Any]) -> View:
     if not item:
         return View()
     document = orjson.loads(item["d"]["S"]) if "d" in item else None
-    return View(int(item["n"]["N"]), int(item["f"]["N"]), document)
+    left = tuple(int(one["N"]) for one in item["b"]["L"]) if "b" in item else ()
+    return View(int(item["n"]["N"]), int(item["f"]["N"]), document, left)

@@ -19,6 +19,7 @@ class LocalConfig:
     """What to run, and where.
 
     Attributes:
+        mode: how the event table is replicated; the control table is always strong.
         wan: "realistic" has the round trips of `replication.ROUND_TRIPS_MS`, "none" has none.
         base_port: region number n, counted from 1, listens on base_port + n.
         aws_port: the AWS endpoint of the outside world, for all regions.
@@ -35,7 +36,7 @@ class LocalConfig:
     """
 
     regions: tuple[str, ...] = DEFAULT_REGIONS
-    mode: str = "strong"
+    mode: Literal["strong", "eventual"] = "strong"
     wan: Literal["realistic", "none"] = "realistic"
     base_port: int = 8100
     aws_port: int = 4566
@@ -49,7 +50,8 @@ class LocalConfig:
 
     def __post_init__(self) -> None:
         """Refuse what cannot be run."""
-        if self.mode != "strong":
-            raise ValueError(f"mode {self.mode!r} is not available: the local regions run 'strong'")
+        if self.mode not in {"strong", "eventual"}:
+            raise ValueError(f"there is no mode {self.mode!r}: it is 'strong' or 'eventual'")
         if len(set(self.regions)) != _REPLICAS or len(self.regions) != _REPLICAS:
-            raise ValueError(f"strong mode needs {_REPLICAS} different regions: {self.regions}")
+            # In eventual mode, too: the control table is strongly consistent.
+            raise ValueError(f"{_REPLICAS} different regions are needed: {self.regions}")

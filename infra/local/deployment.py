@@ -45,7 +45,7 @@ class Deployment:
             region_name=engine.region,
         )
 
-    def deploy_global(self, regions: Sequence[str]) -> None:
+    def deploy_global(self, regions: Sequence[str], *, mode: str) -> None:
         """Make the global tables' stack, which owns the replicas of all regions."""
         others = [region for region in regions if region != self._region]
         second, third = [*others, "", ""][:2]
@@ -56,12 +56,12 @@ class Deployment:
                 "FirstRegion": self._region,
                 "SecondRegion": second,
                 "ThirdRegion": third,
-                "MultiRegionConsistency": "STRONG",
+                "MultiRegionConsistency": mode.upper(),
             },
         )
 
     def deploy_region(
-        self, regions: Sequence[str], *, secret: str, generation: int, code: bytes
+        self, regions: Sequence[str], *, mode: str, secret: str, generation: int, code: bytes
     ) -> None:
         """Upload the package and make the region's stack."""
         bucket = f"antiphon-code-{ACCOUNT}-{self._region}"
@@ -76,6 +76,7 @@ class Deployment:
             template="region.yaml",
             parameters={
                 "Regions": ",".join(regions),
+                "Mode": mode.upper(),
                 "EventsStreamArn": table["LatestStreamArn"],
                 "CodeBucket": bucket,
                 "CodeKey": _CODE_KEY,

@@ -110,19 +110,20 @@ class LocalRegions:
 
     def _deploy(self, started: Started) -> None:
         """Deploy as to AWS: the global stack once, in the first region, then all others at once."""
-        regions = self._config.regions
+        regions, mode = self._config.regions, self._config.mode
         secret = self._config.secret or secrets.token_hex(32)
         generation, code = self._config.generation, package()
         for engine in (started.journal, *started.engines):
             wait_until_ready(engine.child, f"{engine.url}/_ministack/health")
         wait_until_ready(*started.wan)
         deployments = [Deployment(engine) for engine in started.engines]
-        deployments[0].deploy_global(regions)
+        deployments[0].deploy_global(regions, mode=mode)
         with ThreadPoolExecutor() as pool:
             running = [
                 pool.submit(
                     deployment.deploy_region,
                     regions,
+                    mode=mode,
                     secret=secret,
                     generation=generation,
                     code=code,

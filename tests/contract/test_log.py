@@ -126,3 +126,17 @@ def test_aggregates_do_not_see_each_other(log: CommitLog, a_commit: MakeCommit):
 
     assert [c.aggregate_id for c in log.read(other, consistent=True)] == [other]
     assert log.get(other, 2, consistent=True) is None
+
+
+def test_a_put_is_refused_if_another_position_is_taken_and_returns_what_is_there(
+    log: CommitLog, a_commit: MakeCommit
+):
+    late, first = a_commit(2, predecessor=1), a_commit(EPOCH_SPAN + 2, predecessor=1)
+    log.put(late)
+
+    assert log.put(first, unless=late.position) == late
+    assert log.put(first, unless=3) is None
+    again = a_commit(EPOCH_SPAN + 2, predecessor=1)
+    assert log.put(again, unless=late.position) == first, "its own, whatever has come since"
+
+    assert list(log.read(first.aggregate_id, consistent=True)) == [late, first]

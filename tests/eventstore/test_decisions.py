@@ -117,9 +117,9 @@ class Unreliable:
         self._log = log
         self._fates = list(fates)
 
-    def put(self, commit: Commit) -> Commit | None:
+    def put(self, commit: Commit, *, unless: int | None = None) -> Commit | None:
         fate = self._fates.pop(0) if self._fates else "answered"
-        there = self._log.put(commit) if fate != "lost" else None
+        there = self._log.put(commit, unless=unless) if fate != "lost" else None
         if fate != "answered":
             raise StoreUnavailable(f"time-out: {fate}")
         return there
@@ -141,9 +141,9 @@ def test_a_time_out_is_never_ambiguous(log: CommitLog, fates: tuple[str, ...]):
 
 def test_a_lost_answer_is_answered_from_what_was_stored_though_others_came_since(log: CommitLog):
     class OthersCome(Unreliable):
-        def put(self, commit: Commit) -> Commit | None:
+        def put(self, commit: Commit, *, unless: int | None = None) -> Commit | None:
             try:
-                return super().put(commit)
+                return super().put(commit, unless=unless)
             except StoreUnavailable:
                 store_on(log, region="eu").decide(
                     request(SuspendSubscriber(imsi=IMSI, reason="fraud"), "s")
@@ -172,11 +172,11 @@ def test_a_store_that_stays_unavailable_says_so_and_the_command_can_be_sent_agai
 
 def test_tries_are_bounded_and_end_in_a_conflict(log: CommitLog):
     class AlwaysLate(Unreliable):
-        def put(self, commit: Commit) -> Commit | None:
+        def put(self, commit: Commit, *, unless: int | None = None) -> Commit | None:
             number = str(commit.position)
             rival = ChangeServiceProfile(imsi=IMSI, service_profile=f"p-{number}")
             store_on(log, region="eu").decide(request(rival, number))
-            return super().put(commit)
+            return super().put(commit, unless=unless)
 
     store_on(log).decide(request(ACTIVATE))
     late = store_on(AlwaysLate(log), bounds=Bounds(append_tries=4))
@@ -266,9 +266,9 @@ def test_a_usual_command_is_one_put_and_no_read_when_warm():
             super().__init__()
             self.calls: list[str] = []
 
-        def put(self, commit: Commit) -> Commit | None:
+        def put(self, commit: Commit, *, unless: int | None = None) -> Commit | None:
             self.calls.append("put")
-            return super().put(commit)
+            return super().put(commit, unless=unless)
 
         def read(self, *args: Any, **more: Any) -> Iterator[Commit]:
             self.calls.append("read")

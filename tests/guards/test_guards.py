@@ -48,8 +48,8 @@ GUARDS = [
     Guard(
         "a decision is appended right behind what it was decided on",
         "eventstore/decisions.py",
-        "position=fold.last_position + 1,",
-        "position=fold.last_position + 2,",
+        "position=attempted.tenure.next_position(fold.last_position),",
+        "position=attempted.tenure.next_position(fold.last_position) + 1,",
         "tests/eventstore/test_decisions.py::test_sixteen_writers_racing_lose_no_command_and_leave_no_hole",
     ),
     Guard(
@@ -153,18 +153,18 @@ GUARDS = [
     Guard(
         "no answer before every required region has applied it",
         "projections/responder.py",
-        "if response.lacks(topology.required(self.region)):\n                    continue",
+        "if response.lacks(need.required(self.region)):\n                    continue",
         "if False:\n                    continue",
         "tests/handlers/test_one_event_a.py::test_no_answer_before_the_last_region_has_applied_then_one",
         also=(
-            "{r: response.applied_at_ms[r] for r in topology.required(self.region)}",
+            "{r: response.applied_at_ms[r] for r in need.required(self.region)}",
             "response.applied_at_ms",
         ),
     ),
     Guard(
         "no answer from a view that has not applied it, whatever was acknowledged",
         "projections/responder.py",
-        "if view.applied < commit.last_position:",
+        "if not view.has(commit.last_position):",
         "if False:",
         "tests/handlers/test_one_event_a.py::test_acknowledgements_alone_are_no_proof_for_the_own_view",
     ),
@@ -248,7 +248,7 @@ GUARDS = [
     Guard(
         "who proves an answer elsewhere needs the same regions",
         "handlers/waiting.py",
-        "responder.topology().required(answering)",
+        "need.required(answering)",
         "frozenset()",
         "tests/handlers/test_region_states.py::test_the_proof_made_elsewhere_needs_the_same_regions_by_states_as_fresh",
     ),

@@ -327,6 +327,8 @@ def _shifted(now_ms: Callable[[], int], ms: int) -> Callable[[], int]:
 class Network:
     """The regions and the messages between them."""
 
+    mode = "STRONG"
+
     def __init__(self, engine: Any, *, extensions: str = "") -> None:
         self._extensions = extensions
         self.crashes = Crashes()
@@ -350,7 +352,7 @@ class Network:
             {
                 "ANTIPHON_FUNCTION": "commands",
                 "ANTIPHON_REGIONS": ",".join(REGIONS),
-                "ANTIPHON_MODE": "STRONG",
+                "ANTIPHON_MODE": self.mode,
                 "ANTIPHON_PROVE_AFTER_MS": "50",
                 # One read in a test: what is counted does not depend on how long it takes.
                 "ANTIPHON_BUILDS_FRESH_S": "60",
@@ -374,16 +376,25 @@ class Network:
             },
             region=name,
         )
-        deps = Dependencies(settings, _EngineClients(engine, self.crashes))  # type: ignore[arg-type]
-        deps.__dict__["log"] = self.log
+        deps = Dependencies(settings, self._clients(engine, name))
+        self._give_log(deps)
         deps.__dict__["control"] = Control(
-            _StatesFrom(self, name),  # type: ignore[arg-type]
+            StatesFrom(self, name),  # type: ignore[arg-type]
             elapsed_s=lambda: self.elapsed_s,
             fresh_s=settings.control_fresh_s,
             assumed=Topology.all_active(REGIONS),
         )
         deps.__dict__["discards"] = Discards(Bucket(self.discards))  # type: ignore[arg-type]
-        return Region(deps, HeldBus(self.crashes), HeldQueues(self))
+        return Region(deps, HeldBus(self.crashes), self._queues(name))
+
+    def _clients(self, engine: Any, _region: str) -> Any:
+        return _EngineClients(engine, self.crashes)
+
+    def _queues(self, _region: str) -> HeldQueues:
+        return HeldQueues(self)
+
+    def _give_log(self, deps: Dependencies) -> None:
+        deps.__dict__["log"] = self.log
 
     def __getitem__(self, name: str) -> Region:
         return self.regions[name]
@@ -427,7 +438,7 @@ class Network:
         raise AssertionError("the regions do not come to rest")
 
 
-class _StatesFrom:
+class StatesFrom:
     """The regions' states as one region reads them, unless it cannot."""
 
     def __init__(self, network: Network, region: str) -> None:

@@ -32,7 +32,7 @@ def take_by_old_states(network: Network, region: str) -> None:
         correlation_id=None,
         traceparent=None,
     )
-    commands.take(deps, deps.event_store.decide(request))
+    commands.decide(deps, request, b"")
 
 
 def test_a_drained_region_has_answered_all_it_took_and_the_others_go_on_without_it(

@@ -44,7 +44,7 @@ def test_a_full_environment_is_read():
     ("name", "value", "told"),
     [
         ("ANTIPHON_FUNCTION", "mailer", "function"),
-        ("ANTIPHON_MODE", "EVENTUAL", "mode"),
+        ("ANTIPHON_MODE", "WEAK", "mode"),
         ("ANTIPHON_SECRET", "short", "at least 16 bytes"),
         ("ANTIPHON_REGIONS", "us-east-1,us-east-1", "twice"),
         ("ANTIPHON_REGIONS", "us-east-1,us-west-2", "does not list this region"),

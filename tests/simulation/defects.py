@@ -67,7 +67,7 @@ def _defect(name: str, *found_by: str) -> Callable[[Patches], Patches]:
 
 @_defect("append without its condition", "log-immutable", "contiguous")
 def _unconditional() -> Iterable[Any]:
-    def put(self: DynamoDBLog, commit: Commit) -> Commit | None:
+    def put(self: DynamoDBLog, commit: Commit, *, unless: int | None = None) -> Commit | None:
         with passing_errors_translated("append to the log"):
             self._client.put_item(TableName=self._table, Item=to_item(commit))
         return None
