@@ -7,6 +7,7 @@ import pytest
 
 from eventstore.commits import Commit
 from projections.homes import slot_of
+from projections.regions import RegionState
 from tests.dynamodb.regions import InProcessRegions
 from tests.handlers.eventual import EventualNetwork, commit_of
 from tests.handlers.network import ACTIVATION, REGIONS
@@ -400,3 +401,61 @@ def test_a_lost_acknowledgement_is_looked_up_and_a_missing_commit_waited_for(
 
     assert told(regions) == [(body["command_id"], "accepted")]
     assert regions[AP].answers[0]["command"]["commit"] == commit.commit_id
+
+
+def test_what_a_region_remembers_of_an_older_epoch_is_not_gone_by(regions: EventualNetwork):
+    body = at_home_in(regions, EU)
+    regions[EU].post(body)
+    regions.come_to_rest()
+    regions.isolate(EU)
+    lost = commit_of(regions, regions[EU].post(change(body, "gold"))[1])
+    regions.take_by_force(lost.aggregate_id, US)
+    kept = commit_of(regions, regions[US].post(suspension(body, "fraud"))[1])
+    regions.heal()
+    regions.come_to_rest()
+    regions.set_homes(lambda before: before.settled([slot_of(lost.aggregate_id)]))
+    regions.move_as_planned(lost.aggregate_id, EU)
+
+    _, after = regions[EU].post(change(body, "iot"))
+
+    assert commit_of(regions, after).predecessor == kept.last_position
+
+
+def test_a_home_is_required_though_it_is_drained(regions: EventualNetwork):
+    """It goes on appending, and could leave aside what is answered without it."""
+    body = at_home_in(regions, EU)
+    regions[US].post(body)
+    regions.pass_ms(1_000)
+    regions.move(EU, RegionState.LEAVING, RegionState.DRAINED)
+    regions.states_grow_old()
+    for _ in range(2):
+        regions.deliver(US)
+        regions.deliver(AP)
+    regions.pass_ms(20_000)
+    regions[US].sweep()
+    assert told(regions) == []
+
+    regions.deliver(EU)
+    regions.deliver(US)
+
+    assert told(regions) == [(body["command_id"], "accepted")]
+
+
+def test_nothing_is_told_as_superseded_that_a_region_still_has(regions: EventualNetwork):
+    body = at_home_in(regions, EU)
+    regions[EU].post(body)
+    regions.come_to_rest()
+    regions.isolate(EU)
+    lost = commit_of(regions, regions[EU].post(change(body, "gold"))[1])
+    regions.take_by_force(lost.aggregate_id, US)
+    regions[US].post(suspension(body, "fraud"))
+    regions.heal()
+    regions.cut(US, AP)
+    regions.come_to_rest()
+    assert "superseded" not in {outcome for _, outcome in told(regions)}
+
+    regions.heal()
+    regions.pass_ms(20_000)
+    regions.come_to_rest()
+
+    assert ("change-gold", "superseded") in told(regions)
