@@ -197,16 +197,11 @@ def test_get_command_shows_its_answer(system):
     assert "answered" in result.output
 
 
-def test_up_says_that_this_version_is_strong_only():
-    result = antiphon("up", "--mode", "eventual")
-    assert result.exit_code == 2
-    assert "STRONG mode only" in result.output
-
-
 @pytest.mark.parametrize(
     ("options", "told"),
     [
         (["--regions", "us-east-1,eu-west-1"], "three different regions"),
+        (["--mode", "eventual", "--regions", "us-east-1,eu-west-1"], "three different regions"),
         (["--regions", "us-east-1,eu-west-1,eu-west-1"], "three different regions"),
         (["--base-port", "4565"], "is one of the ports 4565 to 4568"),
         (["--base-port", "0"], "Invalid value"),

@@ -475,6 +475,8 @@ GUARDS = [
         "first_due = if_not_exists(first_due, :due)",
         "first_due = :due",
         "tests/contract/test_responses.py::test_the_backlog_is_as_old_as_its_oldest_answer_however_often_that_was_put_off",
+    ),
+    Guard(
         "nothing is told as decided that another region could have gone on without",
         "eventstore/decisions.py",
         "if self._tenures.held(attempted.aggregate_id).epoch != attempted.tenure.epoch:",
