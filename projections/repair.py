@@ -13,6 +13,7 @@ from botocore.exceptions import ClientError
 from pydantic import BaseModel, ConfigDict
 
 from domain.registry import Registry
+from eventstore.chain import chain_after
 from eventstore.commits import Commit
 from eventstore.errors import CorruptLog, StoreUnavailable, described
 from eventstore.folding import domain_events
@@ -147,7 +148,9 @@ class Repair:
         raise StoreUnavailable(f"{label} of {aggregate_id} is written by others; try again")
 
     def _fold_at(self, build: Projection, aggregate_id: str, stands: int) -> bool:
-        commits = list(self.log.read(aggregate_id, upto=stands, consistent=True))
+        here = list(self.log.read(aggregate_id, upto=stands, consistent=True))
+        # In EVENTUAL mode some may be superseded; in STRONG mode it is all of them up to a hole.
+        commits = chain_after(0, here).run
         if not commits or commits[-1].last_position != stands:
             # Whoever lowered it would hide that the log has lost something.
             told = f"{build.build} of {aggregate_id} stands at {stands}, where the log has no end"

@@ -17,6 +17,7 @@ from antiphon.violations import Violation
 from domain.aggregate import Event
 from domain.network_element import NetworkElement
 from domain.registry import Registry
+from eventstore.chain import chain_after
 from eventstore.commits import EPOCH_SPAN, Commit, from_item
 from eventstore.errors import CorruptLog
 from eventstore.folding import domain_events
@@ -104,11 +105,19 @@ def histories(items: Iterable[Item], *, registry: Registry) -> Iterator[History]
 
 
 def _check_chain(history: History) -> None:
-    """Positions without gap or overlap, predecessors that name one another, tokens once."""
+    """Positions without gap or overlap, predecessors that name one another, tokens once.
+
+    In EVENTUAL mode of the commits that count: what is superseded stays in the log.
+    """
+    if history.commits and history.commits[-1].epoch:
+        chain = chain_after(0, history.commits)
+        if not chain.whole:
+            history.blame("commits are missing that others follow", position=1)
+        history.commits = list(chain.run)
     last = 0
     tokens: dict[bytes, int] = {}
     for commit in history.commits:
-        if commit.position != last + 1:
+        if commit.position % EPOCH_SPAN != last % EPOCH_SPAN + 1:
             text = f"the commit after position {last} stands at {commit.position}, not {last + 1}"
             history.blame(text, position=commit.position)
         if commit.predecessor != last:
