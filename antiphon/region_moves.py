@@ -35,6 +35,8 @@ COMMANDS_QUEUE = "antiphon-commands.fifo"
 # A command is tried for `append_s`; its last try may take as long as AWS calls may.
 LAST_TRY_S = 10.0
 ADOPTED_AT_ONCE = 16
+# Between two tries of one call, at the most.
+PUT_AGAIN_S = 2.0
 
 T = TypeVar("T")
 
@@ -117,7 +119,7 @@ def open_home_moves(connection: Connection, *, via: str) -> HomeMoves | None:
             ring=deps.queues.ring,
         ),
         fresh_s=settings.homes_fresh_s,
-        put_s=settings.call_tries * (settings.connect_s + settings.read_s),
+        put_s=settings.call_tries * (settings.connect_s + settings.read_s) + PUT_AGAIN_S,
         elapsed_s=time.monotonic,
     )
 

@@ -112,7 +112,6 @@ class EventStore:
         tenures: Tenures | None = None,
         elsewhere: Callable[[], Sequence[CommitLog]] = tuple,
     ) -> None:
-        """Take a region's log; `tenures` and `elsewhere` are of use in EVENTUAL mode only."""
         self._log = log
         self._keys = keys
         self._region = region
@@ -139,11 +138,14 @@ class EventStore:
         """
         attempted = self._identify(request)
         decision = self._decide(attempted)
-        # After the put has returned: whatever is told as decided was here before anybody else
-        # could take the aggregate over.
+        # What is told as decided was in the log here before anybody else could take it over.
+        self._check_tenure(attempted)
+        return decision
+
+    def _check_tenure(self, attempted: _Attempted) -> None:
+        """Raise StoreUnavailable unless this region appends still: tries may have taken long."""
         if self._tenures.held(attempted.aggregate_id).epoch != attempted.tenure.epoch:
             raise StoreUnavailable("the aggregate has moved to another region meanwhile")
-        return decision
 
     def _decide(self, attempted: _Attempted) -> Decision:
         deadline_s = self._clock.elapsed_s() + self._bounds.append_s
@@ -158,6 +160,7 @@ class EventStore:
             if first is not None:
                 return Decision(first, duplicate=True, attempts=attempt)
             commit = self._commit_of(attempted, fold, now)
+            self._check_tenure(attempted)
             try:
                 there = self._log.put(commit, unless=attempted.tenure.unless(fold.last_position))
             except StoreUnavailable:

@@ -138,6 +138,8 @@ class Responder:
                 gathered += [response] if response else []
         try:
             self.topology()
+            for response in gathered[:1]:
+                self.need(response.commit_id)
         except StoreUnavailable:
             # They are pending, and the sweeper answers them once it is known who is required.
             # Coming again by the queue they would become dead letters while a region is cut off.
