@@ -77,12 +77,13 @@ def trace(
     letters = regions.letters_about(commit)
     if as_json:
         shown = [{"region": one.region, "letter": one.letter.letter_id} for one in letters]
-        print_json(_json(told) | {"dead_letters": shown})
+        print_json(trace_json(told) | {"dead_letters": shown})
     else:
         print_trace(told, letters)
 
 
-def _json(told: Trace) -> dict[str, object]:
+def trace_json(told: Trace) -> dict[str, object]:
+    """Return a trace for `--json`."""
     shown: dict[str, object] = told.model_dump()
     shown["stages"] = [one.model_dump() | {"clock_wrong": one.clock_wrong} for one in told.stages]
     return shown

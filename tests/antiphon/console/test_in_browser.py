@@ -1,9 +1,12 @@
 """The page in a real browser: for everybody, on every screen, under load, and cut off itself."""
 
+import json
 import time
 
 import pytest
 
+from antiphon.trace import trace_json
+from antiphon.tracing import Stage, Trace
 from tests.antiphon.console.pretended import AP, US, Pretended
 from tests.chromium import Page
 
@@ -93,3 +96,48 @@ def test_the_tools_are_reached_by_keys_alone(page: Page, pretended: Pretended):
     page.press("\ue014")
     page.sees("#panel-read", "A stale read, on purpose")
     assert page.ask("return document.activeElement.id") == "tab-read"
+
+
+def test_a_trace_is_drawn_step_by_step_with_what_is_missing(page: Page, pretended: Pretended):
+    commit = f"s.{'a' * 26}.1"
+    stages = [
+        Stage(region=US, step="came in", at_ms=0, after_ms=0, since_ms=0),
+        Stage(region=US, step="committed", at_ms=70, after_ms=70, since_ms=0),
+        Stage(region=AP, step="arrived", at_ms=60, after_ms=60, since_ms=70),
+    ]
+    told = Trace(
+        commit=commit,
+        aggregate_id=commit[:-2],
+        sequence=1,
+        type="ActivateSubscriber",
+        command_id="1",
+        producer="x",
+        outcome="accepted",
+        origin=US,
+        answering=US,
+        correlation_id="c",
+        traceparent=None,
+        came_in_at_ms=0,
+        answer_kept=False,
+        published_at_ms=None,
+        stages=stages,
+        missing=[f"{AP} has not applied it"],
+    )
+    page.open(pretended.url)
+    page.sees("#subline", "3 regions serve")
+    said = [{"command": "antiphon trace"}]
+    said += [{"line": json.dumps(trace_json(told) | {"dead_letters": []})}, {"ended": 0}]
+    # What the command line says, in place of a running system's.
+    page.ask(
+        "const said = arguments[0]; window.fetch = async () => new Response(said)",
+        "".join(f"{json.dumps(one)}\n" for one in said),
+    )
+    page.click("Operate", within=".tabs")
+    page.ask("document.querySelector('[name=identifier]').value = arguments[0]", commit)
+    page.click("Trace", within="#panel-operate")
+    drawn = page.sees("#panel-operate ol.way", "arrived")
+    assert "before its cause: a clock is wrong" in drawn
+    assert drawn.count(US) == 1
+    page.sees("#panel-operate .verdict", f"{AP} has not applied it")
+    page.sees("#panel-operate", "the floor, 252 ms")
+    assert page.violations() == []
