@@ -19,13 +19,17 @@ from eventstore.tokens import TokenIndex
 from handlers import command_queue
 from projections import gaps, responder
 from projections.applying import Applied
+from projections.builds import Phase
+from projections.control import Control
 from projections.projector import Projector
 from projections.reading import Reader
+from projections.rebuild import Rebuild
 from projections.responder import Responder
 from projections.responses import Response, ResponseStore
 from projections.sweeper import Sweeper, Swept
 from projections.views import View, ViewStore
 from projections.ways import Ways
+from tests.simulation.plan import Plan
 
 Patches = Callable[[], Iterable[Any]]
 
@@ -38,12 +42,18 @@ class Defect:
         name: what the code does wrong then.
         found_by: the invariants of which at least one must show it.
         patches: what is patched, as `unittest.mock.patch` objects.
+        needs: what an operator must do in a plan for the defect to matter at all.
 
     """
 
     name: str
     found_by: frozenset[str]
     patches: Patches
+    needs: frozenset[str] = frozenset()
+
+    def may_show(self, plan: Plan) -> bool:
+        """Say whether a plan has what the defect is about."""
+        return not self.needs or any(chore.kind in self.needs for chore in plan.chores)
 
     @contextmanager
     def planted(self) -> Iterator[None]:
@@ -57,9 +67,14 @@ class Defect:
 DEFECTS: dict[str, Defect] = {}
 
 
-def _defect(name: str, *found_by: str) -> Callable[[Patches], Patches]:
+def _defect(name: str, *found_by: str, needs: str = "") -> Callable[[Patches], Patches]:
     def add(patches: Patches) -> Patches:
-        DEFECTS[name] = Defect(name=name, found_by=frozenset(found_by), patches=patches)
+        DEFECTS[name] = Defect(
+            name=name,
+            found_by=frozenset(found_by),
+            patches=patches,
+            needs=frozenset(needs.split()),
+        )
         return patches
 
     return add
@@ -313,3 +328,34 @@ def _weak_strong_read() -> Iterable[Any]:
         return self._reading(aggregate_id, view)
 
     return [patch.object(Reader, "strong", strong)]
+
+
+@_defect("go by regions' states that are too old", "event-b-required-regions", needs="drain lose")
+def _stale_states() -> Iterable[Any]:
+    def once(self: Control) -> Any:
+        if self._read is None:
+            self._refresh(again_s=0.0)
+        return self.known() if self._read is None else self._read.topology
+
+    return [patch.object(Control, "current", once), patch.object(Control, "known", once)]
+
+
+@_defect(
+    "change readers over before the second pass",
+    "read-shows-the-log",
+    "token-read-not-older",
+    "read-not-behind-its-region",
+    "read-after-event-b",
+    "event-b-after-all-applied",
+    "views-equal-fold",
+    needs="rebuild",
+)
+def _early_switch() -> Iterable[Any]:
+    write_both = Rebuild.write_both
+
+    def over_at_once(self: Rebuild, name: str) -> Any:
+        state = write_both(self, name)
+        assert state.other is not None
+        return self._move(name, state, live=state.other, other=state.live, phase=Phase.SWITCHED)
+
+    return [patch.object(Rebuild, "write_both", over_at_once)]

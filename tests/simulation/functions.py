@@ -8,15 +8,14 @@ send when it answered stays unsent until it is used again, if it ever is.
 import importlib
 import random
 from collections.abc import Callable
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from eventstore.decisions import Clock
 from handlers.dependencies import Dependencies
 from handlers.edge import Edge, Task
 from handlers.settings import Settings
 from tests.simulation import virtual_time
 from tests.simulation.calls import Calls
+from tests.simulation.edges import clock_of, error_of, unread
 from tests.simulation.streams import FunctionFailed
 from tests.simulation.virtual_time import Ended, Gate
 
@@ -30,10 +29,6 @@ TIMEOUTS_S = {
 }  # fmt: skip
 SANDBOXES = 4
 _IDLE_MS = 900_000.0
-
-
-def _unread(_line: str) -> None:
-    """Take a line of metrics: they are made as everywhere, and nothing here goes by them."""
 
 
 class Sandbox:
@@ -50,8 +45,8 @@ class Sandbox:
         self.used_ms = 0.0
         self._gate = Gate()
         self._tasks: list[virtual_time.Task] = []
-        clock = Clock(now=self._now, elapsed_s=self._elapsed_s, pause=self._pause)
-        self._edge = Edge(clock=clock, side_by_side=self._side_by_side, write=_unread)
+        clock = clock_of(lambda: self.world, self.region)
+        self._edge = Edge(clock=clock, side_by_side=self._side_by_side, write=unread)
         self._calls: Any = Calls(self)
         self._deps = Dependencies(settings, self._calls, self._edge)
         module = importlib.import_module(f"handlers.{settings.function}")
@@ -117,32 +112,25 @@ class Sandbox:
         return outcome[0]
 
     def crash(self) -> None:
-        """End the process where it stands."""
-        current = self.world.time.current
+        """End the process where it stands, from within."""
+        self.kill()
+        raise Ended
+
+    def kill(self) -> None:
+        """End the process where it stands, from without."""
         waiting, ticket = self._waiting
         self.cool()
         waiting.wake(ticket)
-        if current is not None:
-            raise Ended
 
     def get_remaining_time_in_millis(self) -> int:
         """Return what is left, as Lambda's context tells it."""
         return int(self._deadline_ms - self.world.time.now_ms)
 
-    def _now(self) -> datetime:
-        return datetime.fromtimestamp(self.world.wall_ms(self.region) / 1000, tz=UTC)
-
-    def _elapsed_s(self) -> float:
-        return self.world.time.now_ms / 1000
-
-    def _pause(self, seconds: float) -> None:
-        self.world.time.sleep(seconds * 1000)
-
     def _side_by_side(
         self, tasks: list[Task], *, within_s: float | None = None
     ) -> list[BaseException | None]:
         if len(tasks) == 1 and within_s is None:
-            return [_error_of(tasks[0])]
+            return [error_of(tasks[0])]
         within_ms = None if within_s is None else within_s * 1000
         return virtual_time.side_by_side(
             self.world.time, tasks, start=self._start, within_ms=within_ms
@@ -152,14 +140,6 @@ class Sandbox:
         task = self.world.time.start(act, gate=self._gate)
         self._tasks = [one for one in self._tasks if not one.ended] + [task]
         return task
-
-
-def _error_of(task: Task) -> Exception | None:
-    try:
-        task()
-    except Exception as error:  # noqa: BLE001 - told to whoever waits for it
-        return error
-    return None
 
 
 class Functions:
@@ -197,5 +177,5 @@ class Functions:
             if where == region:
                 for sandbox in sandboxes:
                     if sandbox.is_busy:
-                        sandbox.crash()
+                        sandbox.kill()
                     sandbox.cool()

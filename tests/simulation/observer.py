@@ -19,6 +19,7 @@ from tests.simulation.history import (
     Record,
     Recorder,
     StateChanged,
+    Switched,
 )
 from tests.simulation.virtual_time import VirtualTime
 
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
     from tests.simulation.calls import Process
 
 _HEAD = "head"
+# The partition of the views table with the states of builds.
+_BUILDS = "rebuild"
 
 
 class Observer:
@@ -46,8 +49,9 @@ class Observer:
         self.recorder.take(record, **fields)
 
     def appended(self, region: str, change: Change) -> None:
-        """Take a change of the event table's journal; the regions' states are no events."""
-        if change.table != "antiphon-events":
+        """Take a change of the journal of the global tables."""
+        if change.table == "antiphon-control":
+            self._moved(change)
             return
         image = change.new if change.new is not None else change.old
         self.record(Appended, region=region, item=image, change=change.kind)
@@ -62,10 +66,21 @@ class Observer:
                 self.met(f"region {now[0]}")
                 self.record(StateChanged, region=region, state=now[0], adopter=now[1])
 
+    def _switched(self, region: str, change: Change) -> None:
+        """Take a change of the states of builds: which of them readers get."""
+        projection, old, new = change.key["s"]["S"], change.old, change.new or {}
+        live = orjson.loads(new["d"]["S"])["live"]
+        before = orjson.loads(old["d"]["S"])["live"] if old else live
+        if live != before:
+            self.met("readers change over to another build")
+            self.record(Switched, region=region, projection=projection, version=live)
+
     def changed(self, region: str, change: Change) -> None:
         """Take a change of one of a region's own tables."""
         old, new = change.old or {}, change.new or {}
         match change.table:
+            case "antiphon-views" if change.key["k"]["S"] == _BUILDS:
+                self._switched(region, change)
             case "antiphon-views" if change.key["s"]["S"] == _HEAD:
                 before, after = (int(one.get("n", {"N": "0"})["N"]) for one in (old, new))
                 self.record(

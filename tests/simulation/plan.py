@@ -13,6 +13,7 @@ import orjson
 
 from tests.simulation.faults import CallFault, Outage
 
+ChoreKind = Literal["drain", "lose", "rebuild"]
 OpKind = Literal["command", "queue", "read", "status"]
 
 
@@ -48,6 +49,18 @@ class Op:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Chore:
+    """What an operator does: drain a region and bring it back after `for_ms`; lose it for that
+    long, with another one answering for it; or rebuild a projection in it."""
+
+    kind: ChoreKind
+    at_ms: float
+    region: str
+    for_ms: float = 0.0
+    projection: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Climate:
     """How often (0 to 1) small things go wrong, all the time until everything is to calm down."""
 
@@ -70,13 +83,14 @@ class Plan:
     ops: tuple[Op, ...]
     call_faults: tuple[CallFault, ...] = ()
     outages: tuple[Outage, ...] = ()
+    chores: tuple[Chore, ...] = ()
     skews_ms: Mapping[str, float] = field(default_factory=dict)
     climate: Climate = field(default_factory=Climate)
 
     @property
     def size(self) -> int:
         """How much there is in it to be cut down."""
-        return len(self.ops) + len(self.call_faults) + len(self.outages)
+        return len(self.ops) + len(self.call_faults) + len(self.outages) + len(self.chores)
 
 
 def to_json(plan: Plan) -> bytes:
@@ -93,6 +107,7 @@ def from_json(text: bytes) -> Plan:
         ops=tuple(ops),
         call_faults=tuple(CallFault(**one) for one in told["call_faults"]),
         outages=tuple(Outage(**one) for one in told["outages"]),
+        chores=tuple(Chore(**one) for one in told["chores"]),
         skews_ms=told["skews_ms"],
         climate=Climate(**told["climate"]),
     )

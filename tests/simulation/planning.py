@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from tests.simulation.chances import Chances
 from tests.simulation.faults import CallFault, CallFaultKind, Outage, OutageKind
-from tests.simulation.plan import Climate, Plan
+from tests.simulation.plan import Chore, ChoreKind, Climate, Plan
 from tests.simulation.workload import Workload
 
 REGIONS = ("us-east-1", "eu-west-1", "ap-south-1")
@@ -42,6 +42,13 @@ CALL_SITES: dict[str, dict[str, int]] = {
         "GetItem views": 10, "Query events": 4, "Query views": 1, "GetItem events": 1,
         "GetItem responses": 1, "GetItem control": 3,
     },
+    "operator": {
+        "GetItem control": 12, "PutItem control": 2, "Scan events": 3, "BatchGetItem views": 3,
+        "Query responses": 8, "UpdateItem responses": 2, "GetItem responses": 1,
+        "Query views": 10, "PutItem views": 6, "GetItem views": 3, "SendMessage lane": 1,
+        "TransactWriteItems views": 2, "DeleteItem views": 1, "GetItem events": 1,
+        "Query events": 1,
+    },
 }  # fmt: skip
 _KINDS: tuple[CallFaultKind, ...] = (
     "crash_before", "crash_after", "lose_request", "lose_answer", "throttle",
@@ -70,6 +77,8 @@ _LONG = 0.03
 _GIVING_UP = ("TransactWriteItems views", "UpdateItem responses")
 _EVERY = 10
 _GIVEN_UP_MS = 2_400_000.0
+# In how many plans a region is drained or lost, and a projection rebuilt.
+_MOVED, _REBUILT = 0.3, 0.25
 
 
 def plan_of(seed: int, regions: Sequence[str] = REGIONS) -> Plan:
@@ -88,6 +97,7 @@ def plan_of(seed: int, regions: Sequence[str] = REGIONS) -> Plan:
             *_endless(seed, chance, regions),
             *(_outage(chance, regions) for _ in range(chance.randint(2, 4))),
         ),
+        chores=_chores(chances.of("chores"), regions),
         skews_ms={region: _skew_ms(chance) for region in regions},
         climate=_climate(chances.of("climate")),
     )
@@ -127,6 +137,22 @@ def _call_fault(chance: random.Random, regions: Sequence[str]) -> CallFault:
         # Twice in a row beats the SDK's own second try.
         times=chance.choice((1, 1, 2, 2, 4)),
     )
+
+
+def _chores(chance: random.Random, regions: Sequence[str]) -> tuple[Chore, ...]:
+    """Return what operators do: one region at most is moved, beside that one rebuild."""
+    chores: list[Chore] = []
+    at_ms, region = chance.uniform(200, _BUSY_MS / 2), chance.choice(regions)
+    luck = chance.random()
+    if luck < _MOVED:
+        for_ms = chance.choice((1_000.0, 1_000.0, 60_000.0))
+        kind: ChoreKind = "drain" if luck < _MOVED * 2 / 3 else "lose"
+        chores.append(Chore(kind=kind, at_ms=at_ms, region=region, for_ms=for_ms))
+    if chance.random() < _REBUILT:
+        projection = chance.choice(("subscriber-view", "network-inventory", "activity"))
+        where, at_ms = chance.choice(regions), chance.uniform(200, _BUSY_MS)
+        chores.append(Chore(kind="rebuild", at_ms=at_ms, region=where, projection=projection))
+    return tuple(chores)
 
 
 def _endless(seed: int, chance: random.Random, regions: Sequence[str]) -> list[Outage]:

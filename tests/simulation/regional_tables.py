@@ -53,7 +53,7 @@ class RegionalTables:
             if operation == "get_item":
                 return self._as_it_was(request, answer, lag_ms)
             if "IndexName" in request:
-                return self._without_the_newest(request["TableName"], answer, lag_ms)
+                return self._without_the_newest(request, answer, lag_ms)
         return answer
 
     def _take_changes(self) -> None:
@@ -91,12 +91,16 @@ class RegionalTables:
         return answer
 
     def _without_the_newest(
-        self, table: str, answer: dict[str, Any], lag_ms: float
+        self, request: dict[str, Any], answer: dict[str, Any], lag_ms: float
     ) -> dict[str, Any]:
         shown_ms = self._time.now_ms - lag_ms
+        if "Items" not in answer:
+            whole = {name: value for name, value in request.items() if name != "Select"}
+            shown = self._without_the_newest(request, self.engine.query(**whole), lag_ms)
+            return {**answer, "Count": shown["Count"]}
         old_enough = []
         for item in answer["Items"]:
-            changes = self._before.get(self._place(table, item))
+            changes = self._before.get(self._place(request["TableName"], item))
             if not changes or changes[-1][0] <= shown_ms:
                 old_enough.append(item)
         return {**answer, "Items": old_enough, "Count": len(old_enough)}

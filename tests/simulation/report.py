@@ -68,6 +68,9 @@ def _plan_lines(plan: Plan) -> Iterable[str]:
     for outage in plan.outages:
         about = f"{outage.kind} {outage.a} {outage.b} {outage.site}".split()
         yield f"  {outage.at_ms:10.0f} ms  {' '.join(about)} for {outage.for_ms:.0f} ms"
+    for chore in plan.chores:
+        about = f"{chore.kind} {chore.region} {chore.projection}".strip()
+        yield f"  {chore.at_ms:10.0f} ms  operator: {about} for {chore.for_ms:.0f} ms"
     for fault in plan.call_faults:
         times = f", {fault.times} times" if fault.times > 1 else ""
         place = f"{fault.function} in {fault.region or 'any region'}"

@@ -75,6 +75,8 @@ def _play(world: World) -> None:
     plan = world.plan
     for op in plan.ops:
         world.time.at(op.at_ms, functools.partial(world.begin, op))
+    for chore in plan.chores:
+        world.time.at(chore.at_ms, functools.partial(world.employ, chore))
     for outage in plan.outages:
         outages.schedule(world, outage)
     last_ms = max(
@@ -92,7 +94,14 @@ def _play(world: World) -> None:
 
 
 def _terms(plan: Plan) -> Terms:
-    return Terms(secret=SECRET, regions=REGIONS, eventual_lag_ms=LAG_MS, seed=plan.seed)
+    fresh_ms = sandboxes()[0].settings.control_fresh_s * 1000
+    return Terms(
+        secret=SECRET,
+        regions=REGIONS,
+        control_fresh_ms=fresh_ms,
+        eventual_lag_ms=LAG_MS,
+        seed=plan.seed,
+    )
 
 
 def _final(world: World) -> Final:

@@ -33,7 +33,7 @@ def shrink(plan: Plan, fails: Fails, *, most_tries: int = MOST_TRIES) -> Plan:
     tries = _Tries(fails, most_tries)
     while True:
         before = _weight(plan)
-        for part in ("outages", "call_faults", "ops"):
+        for part in ("chores", "outages", "call_faults", "ops"):
             plan = _without_parts(plan, part, tries)
         plan = _calmer(plan, tries)
         if _weight(plan) == before or not tries.left:
@@ -50,7 +50,7 @@ def _weight(plan: Plan) -> tuple[int, int]:
 
 
 def _without_parts(plan: Plan, part: str, tries: _Tries) -> Plan:
-    """Leave out as many of `ops`, `call_faults` or `outages` as can be."""
+    """Leave out as many of one part of the plan as can be."""
     kept: tuple[Any, ...] = getattr(plan, part)
     size = len(kept)
     while size:

@@ -9,6 +9,8 @@ from tests.simulation.planning import CALL_SITES
 _CRASHES = (
     f"crash: {function} {when} {site}"
     for function, sites in CALL_SITES.items()
+    # An operator's process dies seldom at any one call; that it dies at all is below.
+    if function != "operator"
     for site in sites
     for when in ("before", "after")
 )
@@ -47,6 +49,11 @@ _PATHS = (
     "token read not caught up",
     "token read stale, as asked",
     "strong read folds the rest",
+    # Operators.
+    *(f"operator: {done} done" for done in ("drain", "lose", "undrain", "rebuild")),
+    *(f"operator died: {chore}" for chore in ("drain", "lose", "rebuild")),
+    *(f"region {state}" for state in ("leaving", "drained", "joining", "active")),
+    "readers change over to another build",
     # Queues.
     "queue batch failed antiphon-lane",
     "queue batch failed antiphon-acks",

@@ -40,15 +40,20 @@ class Workload:
         self._revisions = [0] * len(ELEMENTS)
 
     def make(self) -> tuple[Op, ...]:
-        """Return the operations: a busy first minute, and a few hours later a little more."""
+        """Return the operations: a busy minute, and minutes and hours later a little more."""
         at_ms = 100.0
         for data in (*SUBSCRIBERS, *ELEMENTS):
             if self._chance.random() < 0.8:
                 self._command(at_ms, self._beginning(data))
                 at_ms += self._chance.uniform(0, 400)
-        while len(self._commands) < 50:
+        while len(self._commands) < 48:
             at_ms += self._chance.expovariate(1 / 700)
             self._burst(at_ms) if self._chance.random() < 0.35 else self._one(at_ms)
+        # Whatever was done to a region in the busy minute is over by now, and warm is still warm.
+        at_ms += 60_000.0
+        for _ in range(self._chance.randint(4, 8)):
+            at_ms += self._chance.expovariate(1 / 3_000)
+            self._one(at_ms)
         for later_h in (self._chance.uniform(1, 6), self._chance.uniform(12, 30)):
             at_ms += later_h * _HOUR_MS
             for _ in range(self._chance.randint(3, 6)):

@@ -33,7 +33,8 @@ from tests.simulation.history import KeptMessage
 from tests.simulation.mappings import Minutely, QueueMapping
 from tests.simulation.network import Network
 from tests.simulation.observer import Observer
-from tests.simulation.plan import Op, Plan
+from tests.simulation.operators import Operator
+from tests.simulation.plan import Chore, Op, Plan
 from tests.simulation.queues import Message, Queue, QueueWeather
 from tests.simulation.regional_tables import RegionalTables
 from tests.simulation.streams import Stream, StreamWeather
@@ -63,6 +64,7 @@ class World:
         self.refusing: list[str] = []
         self.kept: list[KeptMessage] = []
         self.surprises: list[str] = []
+        self._operators: list[Operator] = []
         self._latency = self._chances.of("latency")
         self._queue_weather = QueueWeather(
             repeats=plan.climate.message_repeats, delays=plan.climate.message_delays
@@ -234,8 +236,16 @@ class World:
         """Let a client begin with an operation."""
         self.time.start(partial(self.clients.do, op))
 
+    def employ(self, chore: Chore) -> None:
+        """Let an operator begin with a chore."""
+        operator = Operator(self, chore)
+        self._operators.append(operator)
+        self.time.start(operator.run)
+
     def kill(self, region: str) -> None:
         """Let a region die: its processes are gone, its tables and queues stay, unreachable."""
+        if region in self.network.down:
+            return
         self.network.take_down(region)
         for one in self._of(region):
             one.stopped = True
@@ -243,6 +253,8 @@ class World:
 
     def revive(self, region: str) -> None:
         """Start a region that was killed; it goes on with what its tables and queues hold."""
+        if region not in self.network.down:
+            return
         self.network.bring_up(region)
         for one in self._of(region):
             one.stopped = False
@@ -267,7 +279,8 @@ class World:
 
     def under_way(self) -> list[str]:
         """Return what still moves, or will: empty once everything has come to rest."""
-        left = [f"answers owed by {r}" for r in self.regions if self.owes_answers(r)]
+        left = [f"operator: {one.chore.kind}" for one in self._operators if one.busy]
+        left += [f"answers owed by {r}" for r in self.regions if self.owes_answers(r)]
         left += [
             f"stream of {r}" for r, s in self._streams.items() if not all(o.is_quiet for o in s)
         ]

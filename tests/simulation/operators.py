@@ -1,0 +1,181 @@
+"""Operators: regions drained, lost and brought back, projections rebuilt, while faults go on.
+
+An operator's process calls AWS as a function's does, and may die at any call: then another one
+begins the same again, as the documentation says that one may.
+"""
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from botocore.exceptions import ClientError
+
+from eventstore.errors import StoreUnavailable
+from eventstore.scanning import LogScan
+from handlers.dependencies import Dependencies
+from handlers.edge import Edge
+from projections.adoption import Adoption
+from projections.catching_up import Comparison
+from projections.draining import RegionMoves
+from projections.rebuild import TooSoon
+from projections.regions import ControlStore, RegionState
+from tests.simulation.calls import Calls
+from tests.simulation.deployment import settings_of
+from tests.simulation.edges import edge_of
+from tests.simulation.history import Noted
+from tests.simulation.plan import Chore
+from tests.simulation.streams import FunctionFailed
+
+if TYPE_CHECKING:
+    from tests.simulation.world import World
+
+_QUEUE = "antiphon-commands.fifo"
+# A command is tried for `append_s`; its last try may take as long as AWS calls may.
+_LAST_TRY_S = 10.0
+_SEGMENTS = 2
+_MOST_TRIES = 400
+_AGAIN_MS = 5_000.0
+
+
+class _Died(BaseException):
+    """The operator's process is gone; nothing in the code under test may catch it."""
+
+
+class Operator:
+    """One operator with one chore. `busy` until it is done, however often it is begun again."""
+
+    function = "operator"
+
+    def __init__(self, world: "World", chore: Chore) -> None:
+        self.world = world
+        self.chore = chore
+        self.busy = True
+        others = [region for region in world.regions if region != chore.region]
+        # A rebuild is done in its region; a region is moved through another, which is not lost.
+        self.region = chore.region if chore.kind == "rebuild" else others[0]
+
+    def crash(self) -> None:
+        """End the process: whoever comes next begins with the same chore."""
+        raise _Died
+
+    def run(self) -> None:
+        """Do the chore, beginning again where that is needed."""
+        ways = [self._rebuild] if self.chore.kind == "rebuild" else [self._out, self._back]
+        for way in ways:
+            self._until_done(way)
+        self.busy = False
+
+    def _until_done(self, way: Any) -> None:
+        for _ in range(_MOST_TRIES):
+            try:
+                for _ in way(_Tools(self)):
+                    self.world.time.sleep(1_000)
+            except (StoreUnavailable, ClientError, FunctionFailed):
+                self.world.met(f"operator begins again: {self.chore.kind}")
+            except _Died:
+                self.world.met(f"operator died: {self.chore.kind}")
+            else:
+                return
+            self.world.time.sleep(_AGAIN_MS)
+        raise AssertionError(f"{self.chore.kind} of {self.chore.region} never came to an end")
+
+    def _note(self, what: str) -> None:
+        self.world.observer.record(Noted, what=what, region=self.chore.region)
+
+    def _out(self, tools: "_Tools") -> Iterator[object]:
+        """Drain the region, or leave it out as lost; then let some time pass."""
+        region, moves, lost = self.chore.region, tools.moves(), self.chore.kind == "lose"
+        self._note(f"{self.chore.kind} begins")
+        if lost:
+            self.world.kill(region)
+            yield from moves.drain_lost(region)
+        elif moves.states.read().state(region) is not RegionState.DRAINED:
+            yield from moves.drain(region)
+        self._note(f"{self.chore.kind} done")
+        self.world.met(f"operator: {self.chore.kind} done")
+        self.world.time.sleep(self.chore.for_ms)
+        if lost:
+            self.world.revive(region)
+
+    def _back(self, tools: "_Tools") -> Iterator[object]:
+        """Bring the region back."""
+        region, moves = self.chore.region, tools.moves()
+        if moves.states.read().state(region) is not RegionState.ACTIVE:
+            yield from moves.undrain(region)
+        self._note("it serves again")
+        self.world.met("operator: undrain done")
+
+    def _rebuild(self, tools: "_Tools") -> Iterator[object]:
+        """Build a projection anew: go on from whatever phase it is found in."""
+        rebuild, name = tools.deps.rebuild, self.chore.projection
+        state = rebuild.state(name)
+        if state.phase is None and state.generation == 0:
+            state = rebuild.begin(name)
+        while state.phase is not None:
+            try:
+                yield from self._phase(rebuild, name, state.phase.value)
+            except TooSoon as soon:
+                self.world.time.sleep(soon.wait_s * 1000 + 1)
+            state = rebuild.state(name)
+        self.world.met("operator: rebuild done")
+
+    def _phase(self, rebuild: Any, name: str, phase: str) -> Iterator[object]:
+        if phase in {"filling", "both"}:
+            for segment in range(_SEGMENTS):
+                done = False
+                while not done:
+                    done = rebuild.step(name, segment=segment, segments=_SEGMENTS).done
+                    yield segment
+            rebuild.write_both(name) if phase == "filling" else rebuild.switch(name)
+        else:
+            rebuild.retire(name)
+
+
+class _Tools:
+    """What one process of an operator has: it is made anew each time that the chore is begun."""
+
+    def __init__(self, operator: Operator) -> None:
+        self._world = operator.world
+        settings = settings_of("responder", operator.region, self._world.regions)
+        self._calls: Any = Calls(operator)
+        edge: Edge = edge_of(self._world, operator.region)
+        self.deps = Dependencies(settings, self._calls, edge)
+
+    def moves(self) -> RegionMoves:
+        """Return the moves of regions, wired as the command line wires them."""
+        deps, world = self.deps, self._world
+        settings, client = deps.settings, self._calls.dynamodb(deps.settings.region)
+        scan = LogScan(client, table=settings.events_table, together=_one_after_another)
+        return RegionMoves(
+            states=ControlStore(client, table=settings.control_table, regions=world.regions),
+            comparison=Comparison(
+                scan=scan,
+                log=deps.log,
+                projections=deps.projections,
+                views_of=deps.views_of,
+                ring=deps.queues.ring,
+            ),
+            responses_of=deps.responses_of,
+            queued=self._queued,
+            sweep=lambda region: world.functions.invoke(region, "sweeper", {}),
+            adoption=lambda lost, adopter: Adoption(
+                scan=scan,
+                adopter=deps.responses_of(adopter),
+                lost=deps.responses_of(lost),
+                together=_one_after_another,
+                now_ms=deps.edge.now_ms,
+                window_ms=settings.token_window_s * 1000,
+            ),
+            fresh_s=settings.control_fresh_s,
+            append_s=settings.append_s + _LAST_TRY_S,
+            elapsed_s=deps.edge.clock.elapsed_s,
+            now_ms=deps.edge.now_ms,
+        )
+
+    def _queued(self, region: str) -> int:
+        if not self._world.network.is_open(self.deps.settings.region, region):
+            raise StoreUnavailable(f"{region} does not tell how long its queue is")
+        return len(self._world.queue(region, _QUEUE).messages)
+
+
+def _one_after_another(tasks: Any) -> list[Any]:
+    return [task() for task in tasks]
