@@ -1,11 +1,14 @@
 """Every planted defect is found, by an invariant that it breaks, within two hundred seeds."""
 
+from pathlib import Path
+
 import pytest
 
 from tests.simulation.campaign import judge
 from tests.simulation.defects import DEFECTS, Defect
 from tests.simulation.planning import plan_of
 
+DOCUMENT = Path(__file__).resolve().parents[2] / "docs" / "SIMULATION.md"
 MOST_SEEDS = 200
 # Where the search begins, so that it is short; a defect that moved is found further on.
 BEGIN = {
@@ -22,6 +25,14 @@ def test_a_planted_defect_is_found(name: str):
     broken = _first_broken(defect, begin=BEGIN.get(name, 0))
 
     assert broken & defect.found_by
+
+
+def test_every_defect_is_documented_with_what_finds_it():
+    told = DOCUMENT.read_text()
+
+    for defect in DEFECTS.values():
+        found_by = ", ".join(f"`{name}`" for name in sorted(defect.found_by))
+        assert f"| {defect.name} | {found_by} |" in told
 
 
 def _first_broken(defect: Defect, *, begin: int) -> frozenset[str]:
