@@ -16,6 +16,7 @@ from handlers.edge import Edge
 from projections.adoption import Adoption
 from projections.catching_up import Comparison
 from projections.draining import RegionMoves
+from projections.letters import LetterStore
 from projections.rebuild import TooSoon
 from projections.regions import ControlStore, RegionState
 from tests.simulation.calls import Calls
@@ -156,6 +157,7 @@ class _Tools:
             ),
             responses_of=deps.responses_of,
             queued=self._queued,
+            letters_of=self._letters_of,
             sweep=lambda region: world.functions.invoke(region, "sweeper", {}),
             adoption=lambda lost, adopter: Adoption(
                 scan=scan,
@@ -170,6 +172,10 @@ class _Tools:
             elapsed_s=deps.edge.clock.elapsed_s,
             now_ms=deps.edge.now_ms,
         )
+
+    def _letters_of(self, region: str) -> LetterStore:
+        settings, client = self.deps.settings, self._calls.dynamodb(region)
+        return LetterStore(client, table=settings.letters_table, bounds=settings)
 
     def _queued(self, region: str) -> int:
         if not self._world.network.is_open(self.deps.settings.region, region):

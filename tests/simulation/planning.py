@@ -47,6 +47,7 @@ CALL_SITES: dict[str, dict[str, int]] = {
         "Query responses": 8, "UpdateItem responses": 2, "GetItem responses": 1,
         "Query views": 10, "PutItem views": 6, "GetItem views": 3, "SendMessage lane": 1,
         "TransactWriteItems views": 2, "DeleteItem views": 1, "GetItem events": 1,
+        "Scan letters": 3,
         "Query events": 1,
     },
 }  # fmt: skip
