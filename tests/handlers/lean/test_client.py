@@ -65,6 +65,8 @@ def test_requests_go_where_botocore_sends_them(
 
     asked = asked_by(client)
     assert asked["url"].rstrip("/") == target.url.rstrip("/")
+    # A port is part of the host's name only where it is not the usual one.
+    assert target.authority == asked["url"].split("/")[2].removesuffix(":443")
     assert f"/{target.scope.region}/{target.scope.service}/aws4" in asked["authorization"]
 
 
@@ -141,6 +143,16 @@ def test_a_clock_that_is_wrong_follows_awss(code: str, build: Build, serve: Call
     moved = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(int(now_s) + 3_600))
     assert days[0] != moved
     assert days[1][:13] == days[2][:13] == moved[:13]
+
+
+def test_a_clock_is_followed_once_a_call(build: Build, serve: Callable[..., Server]):
+    dates = [email.utils.formatdate(time.time() + ahead, usegmt=True) for ahead in (3_600, 7_200)]
+    server = serve(*[refuses(400, "RequestTimeTooSkewed", date=date) for date in dates])
+
+    with pytest.raises(ClientError, match="RequestTimeTooSkewed"):
+        build("lean", server.url).get_item(**GET)
+
+    assert len(server.asked) == 2
 
 
 @pytest.mark.parametrize("date", ["now", "yesterday"])
