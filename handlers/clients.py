@@ -1,8 +1,8 @@
 """AWS clients with explicit region, time-outs and retries, built once and shared.
 
 Time-outs are short on purpose: a region that does not answer within seconds is taken for
-unreachable, and everything that calls it is safe to repeat. DynamoDB is called by the lean client
-unless the settings say boto3: the two behave alike, and one suite of tests holds them to it.
+unreachable, and everything that calls it is safe to repeat. DynamoDB and SQS are called by lean
+clients unless the settings say boto3: both behave alike, and one suite of tests holds them to it.
 """
 
 import threading
@@ -12,7 +12,7 @@ import boto3
 import botocore.session
 from botocore.config import Config
 
-from handlers.lean.client import LeanDynamoDB
+from handlers.lean.client import SERVICES, LeanClient
 from handlers.lean.target import verify_of
 from handlers.settings import EdgeBounds
 
@@ -69,9 +69,9 @@ class Clients:
                     max_pool_connections=self._bounds.connections,
                 )
                 client = self._session.client(service, region_name=region, config=config)  # type: ignore[call-overload]
-                if service == "dynamodb" and self._bounds.transport == "lean":
+                if service in SERVICES and self._bounds.transport == "lean":
                     credentials = self._core.get_credentials()
                     verify = verify_of(self._core)
-                    client = LeanDynamoDB(client, credentials=credentials, verify=verify)
+                    client = LeanClient(client, credentials=credentials, verify=verify)
                 self._built[service, region] = client
             return client

@@ -88,7 +88,9 @@ class EdgeBounds(BaseModel):
     ] = 50
     transport: Annotated[
         Literal["lean", "boto3"],
-        Field(description="How DynamoDB is called: `lean`, or `boto3` at some eight times the CPU"),
+        Field(
+            description="How DynamoDB and SQS are called: `lean`, or `boto3` at eight times the CPU"
+        ),
     ] = "lean"
 
 

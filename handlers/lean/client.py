@@ -1,8 +1,8 @@
-"""The lean client: a boto3 DynamoDB client whose hot operations cost a fraction of the CPU.
+"""The lean client: a boto3 client of DynamoDB or SQS whose hot operations cost little CPU.
 
 Calls, answers and errors are those of the boto3 client it stands on, which serves everything else
 (`create_table`, paginators, `exceptions`, `meta`). Parameters are not checked before they are sent:
-DynamoDB does. Binary values are bytes, never text; tables are given by name, not by ARN.
+the service does. Binary values are bytes, never text; tables are given by name, not by ARN.
 """
 
 import threading
@@ -26,25 +26,27 @@ from handlers.lean.target import Target, Unsupported
 
 if TYPE_CHECKING:
     from botocore.credentials import Credentials, ReadOnlyCredentials
-    from mypy_boto3_dynamodb import DynamoDBClient
 
-_CONTENT_TYPE = "application/x-amz-json-1.0"
-_API = "DynamoDB_20120810"
+# The operations that are sent here, by service and method.
 _SENT = {
-    "batch_get_item": "BatchGetItem",
-    "delete_item": "DeleteItem",
-    "get_item": "GetItem",
-    "put_item": "PutItem",
-    "query": "Query",
-    "scan": "Scan",
-    "transact_get_items": "TransactGetItems",
-    "transact_write_items": "TransactWriteItems",
-    "update_item": "UpdateItem",
+    "dynamodb": {
+        "batch_get_item": "BatchGetItem",
+        "delete_item": "DeleteItem",
+        "get_item": "GetItem",
+        "put_item": "PutItem",
+        "query": "Query",
+        "scan": "Scan",
+        "transact_get_items": "TransactGetItems",
+        "transact_write_items": "TransactWriteItems",
+        "update_item": "UpdateItem",
+    },
+    "sqs": {"send_message": "SendMessage"},
 }
+SERVICES = frozenset(_SENT)
 
 
 class _Route(NamedTuple):
-    """The way to DynamoDB, for credentials of one account."""
+    """The way to the service, for credentials of one account."""
 
     account: str | None
     server: Server
@@ -53,8 +55,8 @@ class _Route(NamedTuple):
     fixed: str
 
 
-class LeanDynamoDB:
-    """A DynamoDB client. Safe to share between threads.
+class LeanClient:
+    """A client of one of `SERVICES`. Safe to share between threads.
 
     Args:
         client: what it stands on; region, time-outs, retries and endpoint are those of it.
@@ -70,14 +72,14 @@ class LeanDynamoDB:
 
     def __init__(
         self,
-        client: "DynamoDBClient",
+        client: Any,
         *,
         credentials: "Credentials | None",
         verify: bool | str = True,
         now_s: Callable[[], float] = time.time,
         pause: Callable[[float], None] = time.sleep,
     ) -> None:
-        config: Any = client.meta.config
+        config, model = client.meta.config, client.meta.service_model
         retries: Mapping[str, Any] = config.retries or {}
         if retries.get("mode") != "standard":
             raise Unsupported("lean clients retry in the mode 'standard' only: set it in Config")
@@ -92,7 +94,12 @@ class LeanDynamoDB:
         self._route: _Route | None = None
         self._left_to_boto3 = False
         self._ahead_s = 0.0
-        for method, operation in _SENT.items():
+        self._target = model.metadata["targetPrefix"]
+        self._content_type = f"application/x-amz-json-{model.metadata['jsonVersion']}"
+        # Asks for the errors' codes of the service's older protocol, which boto3's callers know.
+        compatible = "awsQueryCompatible" in model.metadata
+        self._more_headers = "x-amzn-query-mode: true\r\n" if compatible else ""
+        for method, operation in _SENT[model.service_id.hyphenize()].items():
             setattr(self, method, self._sender(method, operation))
 
     def __getattr__(self, name: str) -> Any:
@@ -157,8 +164,8 @@ class LeanDynamoDB:
         route = self._route_for(credentials)
         signed = route.signer.headers(
             credentials=credentials,
-            target=f"{_API}.{operation}",
-            content_type=_CONTENT_TYPE,
+            target=f"{self._target}.{operation}",
+            content_type=self._content_type,
             body=body,
             at_s=self._now_s() + self._ahead_s,
         )
@@ -183,7 +190,7 @@ class LeanDynamoDB:
                 connections=Connections(server, kept=self._kept),
                 signer=Signer(target.scope, host=target.authority, path=target.path),
                 fixed=f"POST {target.path} HTTP/1.1\r\nuser-agent: antiphon-lean\r\n"
-                "accept-encoding: identity\r\n",
+                f"accept-encoding: identity\r\n{self._more_headers}",
             )
             self._route = route
             return route

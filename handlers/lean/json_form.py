@@ -1,4 +1,4 @@
-"""DynamoDB's JSON 1.0 protocol: requests and answers between Python and the wire.
+"""The JSON 1.0 protocol of DynamoDB and SQS: requests and answers between Python and the wire.
 
 Attribute values stay in DynamoDB's own form; only binary ones differ, bytes here and base64
 there. Members that are null are left out of an answer, as botocore does.
@@ -30,7 +30,7 @@ def from_wire(body: bytes) -> dict[str, Any]:
     """Return what an answer's body says.
 
     Raises:
-        ValueError: it is no answer of DynamoDB's.
+        ValueError, TypeError, KeyError, AttributeError: it is no answer of the service's.
 
     """
     answer = orjson.loads(body)

@@ -9,16 +9,13 @@ import email.utils
 import threading
 import zlib
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from botocore.exceptions import ResponseStreamingError
 from botocore.parsers import create_parser
 
 from handlers.lean.connections import Answer
 from handlers.lean.json_form import from_wire
-
-if TYPE_CHECKING:
-    from mypy_boto3_dynamodb import DynamoDBClient
 
 REDIRECT = 300
 _SKEWED = frozenset(
@@ -49,7 +46,7 @@ def read(answer: Answer) -> dict[str, Any]:
     try:
         return from_wire(answer.content)
     except (ValueError, TypeError, KeyError, AttributeError) as error:
-        raise ResponseStreamingError(error=f"the answer is not DynamoDB's: {error}") from error
+        raise ResponseStreamingError(error=f"the answer is not the service's: {error}") from error
 
 
 def skew_of(answer: Answer, code: str, *, now_s: float, offset_s: float) -> float | None:
@@ -67,8 +64,9 @@ def skew_of(answer: Answer, code: str, *, now_s: float, offset_s: float) -> floa
 class Outcomes:
     """The errors and retries of a client's operations. Safe to share between threads."""
 
-    def __init__(self, client: "DynamoDBClient") -> None:
+    def __init__(self, client: Any) -> None:
         self._client = client
+        self._service = client.meta.service_model.service_id.hyphenize()
         self._model = client.meta.service_model
         self._parser = create_parser("json")
         self._lock = threading.Lock()
@@ -116,7 +114,7 @@ class Outcomes:
         """
         raised = failure if isinstance(failure, Exception) else None
         told = self._client.meta.events.emit(
-            f"needs-retry.dynamodb.{operation}",
+            f"needs-retry.{self._service}.{operation}",
             response=None if raised else failure,
             endpoint=None,
             operation=self._model.operation_model(operation),
@@ -138,7 +136,7 @@ class Outcomes:
         with self._lock:
             self._owed = max(self._owed - 1, 0)
         self._client.meta.events.emit(
-            f"after-call.dynamodb.{operation}",
+            f"after-call.{self._service}.{operation}",
             http_response=answer,
             parsed={},
             model=self._model.operation_model(operation),

@@ -17,8 +17,9 @@ from handlers.lean.signing import Scope
 
 if TYPE_CHECKING:
     from botocore.session import Session
-    from mypy_boto3_dynamodb import DynamoDBClient
 
+# An operation without parameters, which could change the endpoint.
+_LISTING = {"dynamodb": "list_tables", "sqs": "list_queues"}
 _PORTS = {"http": 80, "https": 443}
 _ALGORITHM = ["AWS4-HMAC-SHA256"]
 _SCOPE_PARTS = 5
@@ -38,7 +39,7 @@ class Target:
 
     """
 
-    def __init__(self, client: "DynamoDBClient") -> None:
+    def __init__(self, client: Any) -> None:
         """Ask the client.
 
         Raises:
@@ -46,8 +47,9 @@ class Target:
             BotoCoreError: what a call of the client would raise, such as NoCredentialsError.
 
         """
+        service = client.meta.service_model.service_id.hyphenize()
         # A URL signed by the client is made without a request, by all rules of the client's.
-        asked = urlsplit(client.generate_presigned_url("list_tables"))
+        asked = urlsplit(client.generate_presigned_url(_LISTING[service]))
         told = parse_qs(asked.query)
         if told.get("X-Amz-Algorithm") != _ALGORITHM:
             raise Unsupported("requests are not signed by Signature Version 4 with one key")
@@ -61,13 +63,13 @@ class Target:
         self.url = f"{asked.scheme}://{asked.netloc}{self.path}"
         usual = f":{_PORTS[asked.scheme]}"
         self.authority = asked.netloc.removesuffix(usual)
-        config: Any = client.meta.config
+        config = client.meta.config
         if get_environ_proxies(self.url) or config.proxies:
             raise Unsupported("requests go through a proxy")
         if config.client_cert is not None:
             raise Unsupported("requests are made with a certificate of the client's")
 
-    def server(self, client: "DynamoDBClient", *, verify: bool | str) -> Server:
+    def server(self, client: Any, *, verify: bool | str) -> Server:
         """Return what to connect to.
 
         Args:
@@ -75,7 +77,7 @@ class Target:
             verify: whether certificates are checked, or the file of the authorities to trust.
 
         """
-        config: Any = client.meta.config
+        config = client.meta.config
         return Server(
             host=self.host,
             port=self.port,

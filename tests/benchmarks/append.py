@@ -16,7 +16,7 @@ import boto3
 from botocore.config import Config
 from botocore.credentials import Credentials
 
-from handlers.lean.client import LeanDynamoDB
+from handlers.lean.client import LeanClient
 from infra.local.engines import start_engine, wait_until_ready
 from infra.local.lifeline import Lifeline
 from infra.local.ports import take_any_port
@@ -70,7 +70,7 @@ def costs() -> list[dict[str, Any]]:
 def times(url: str, effort: Effort, directory: Path) -> dict[str, Any]:
     """Return the times of all ways on an engine."""
     client = boto3_client(url)
-    lean = LeanDynamoDB(client, credentials=Credentials("bench", "bench"))
+    lean = LeanClient(client, credentials=Credentials("bench", "bench"))
     try:
         ways = ways_on(client, lean)
         one_by_one = measure([*ways, eventsourcing_sqlite(directory)], effort)

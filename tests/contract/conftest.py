@@ -21,7 +21,7 @@ from botocore.credentials import Credentials
 from eventstore.identity import Keys
 from eventstore.log import CommitLog, DynamoDBLog
 from eventstore.memory import InMemoryLog
-from handlers.lean.client import LeanDynamoDB
+from handlers.lean.client import LeanClient
 from projections.responses import ResponseStore
 from projections.views import ViewStore
 from tests.commits import a_commit as make_commit
@@ -158,7 +158,7 @@ def _dynamodb_local(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
 @functools.cache
 def _lean_client(url: str) -> Any:
     client = _boto3_client(endpoint_url=url)
-    return LeanDynamoDB(client, credentials=Credentials("test", "test"))
+    return LeanClient(client, credentials=Credentials("test", "test"))
 
 
 def _boto3_client(**more: Any) -> Any:

@@ -10,7 +10,7 @@ import pytest
 from botocore.config import Config
 from botocore.credentials import CredentialProvider, CredentialResolver, Credentials
 
-from handlers.lean.client import LeanDynamoDB
+from handlers.lean.client import LeanClient
 from tests.handlers.lean.certificates import Authority
 from tests.handlers.lean.server import Server, Step
 
@@ -52,6 +52,7 @@ def build(paused: list[float]) -> Iterator[Build]:
         credentials: Any = None,
         verify: bool | str = True,
         tries: int = TRIES,
+        service: str = "dynamodb",
         now_s: Callable[[], float] | None = None,
         **config: Any,
     ) -> Any:
@@ -67,7 +68,7 @@ def build(paused: list[float]) -> Iterator[Build]:
             "read_timeout": READ_S,
         }
         client = boto3.session.Session(botocore_session=core).client(
-            "dynamodb",
+            service,
             region_name="eu-west-1",
             endpoint_url=url,
             verify=verify,
@@ -75,7 +76,7 @@ def build(paused: list[float]) -> Iterator[Build]:
         )
         if transport == "lean":
             clock = {} if now_s is None else {"now_s": now_s}
-            client = LeanDynamoDB(
+            client = LeanClient(
                 client, credentials=credentials, verify=verify, pause=paused.append, **clock
             )
         built.append(client)

@@ -13,7 +13,7 @@ from botocore.credentials import Credentials, RefreshableCredentials
 from botocore.exceptions import ClientError, NoCredentialsError, ParamValidationError
 
 from handlers.clients import Clients
-from handlers.lean.client import LeanDynamoDB
+from handlers.lean.client import LeanClient
 from handlers.lean.target import Target, Unsupported, verify_of
 from handlers.settings import EdgeBounds
 from tests.handlers.lean.conftest import NOBODYS, Build
@@ -228,7 +228,9 @@ def test_the_setting_chooses_the_transport(transport: str, lean: bool):  # noqa:
 
     client = clients.dynamodb("eu-west-1")
 
-    assert isinstance(client, LeanDynamoDB) is lean
+    assert isinstance(client, LeanClient) is lean
+    assert isinstance(clients.sqs("eu-west-1"), LeanClient) is lean
+    assert not isinstance(clients.events("eu-west-1"), LeanClient)
     assert client is clients.dynamodb("eu-west-1")
     assert client.meta.region_name == "eu-west-1"
     assert client.meta.config.read_timeout == 3.0
