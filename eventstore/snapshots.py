@@ -8,6 +8,7 @@ another state model, another log) is left aside and the log is folded from its s
 
 import hashlib
 from collections.abc import Iterable, Iterator
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import orjson
@@ -201,6 +202,11 @@ def _range_of(page: dict[str, Any]) -> tuple[int, int]:
 
 def _model_of(aggregate: Aggregate[Any]) -> str:
     """Return what a snapshot must have been made with to be of use: state model and fold."""
-    schema = orjson.dumps(aggregate.state.model_json_schema(), option=orjson.OPT_SORT_KEYS)
-    digest = hashlib.sha256(schema).hexdigest()[:16]
-    return f"{aggregate.fold_version}.{digest}"
+    return f"{aggregate.fold_version}.{_schema_of(aggregate.state)}"
+
+
+@cache
+def _schema_of(state: Any) -> str:
+    """Return a digest of a model's schema; making one takes a millisecond, so once a process."""
+    schema = orjson.dumps(state.model_json_schema(), option=orjson.OPT_SORT_KEYS)
+    return hashlib.sha256(schema).hexdigest()[:16]

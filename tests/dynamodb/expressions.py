@@ -53,10 +53,10 @@ class Names:
     def __init__(self, request: Mapping[str, Any], *, trusting: bool = False) -> None:
         """Take a request; a `trusting` reader takes its values as they are."""
         self.trusting = trusting
-        self._names: dict[str, str] = dict(request.get("ExpressionAttributeNames", {}))
+        self._names: Mapping[str, str] = request.get("ExpressionAttributeNames", {})
         values = request.get("ExpressionAttributeValues", {})
         self._values: Item = values if trusting else copied(values)
-        self._unused = {*self._names, *self._values}
+        self._unused = set() if trusting else {*self._names, *self._values}
 
     def name(self, token: str) -> str:
         """Return the attribute that a token names."""

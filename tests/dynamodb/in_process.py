@@ -57,7 +57,8 @@ def _operation(method: Callable[..., dict[str, Any]]) -> Callable[..., dict[str,
                 answer = method(self, request)
             except NotValid as error:
                 raise refusal(operation, "ValidationException", str(error)) from error
-        return {**answer, "ResponseMetadata": {"HTTPStatusCode": 200, "RetryAttempts": 0}}
+        answer["ResponseMetadata"] = {"HTTPStatusCode": 200, "RetryAttempts": 0}
+        return answer
 
     return run
 
@@ -242,7 +243,10 @@ class InProcessDynamoDB:
         if returned not in {"NONE", *may_return}:
             raise NotValid("ReturnValues set to invalid value")
         table = self._table(operation, request["TableName"])
-        plan = planned(table, action, {k: v for k, v in request.items() if k not in ANSWERED})
+        wanted = request
+        if not self.trusting:
+            wanted = {name: told for name, told in request.items() if name not in ANSWERED}
+        plan = planned(table, action, wanted)
         used = self._written(table, plan.old, plan.new)
         answer = self._paid(operation, request, {table.name: used})
         if not plan.allowed:

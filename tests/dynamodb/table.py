@@ -56,6 +56,8 @@ class Collections:
     def __init__(self, key: KeySchema, primary: KeySchema, *, keys_only: bool = False) -> None:
         self.key = key
         self._primary = primary
+        # Places of an index need not be different without the primary key.
+        self._ties = key != primary
         self._keys_only = keys_only
         self._partitions: dict[Any, tuple[list[Any], dict[Any, Item]]] = {}
         # The order of a scan, kept, so that a page costs no look at all pages before it.
@@ -76,20 +78,23 @@ class Collections:
 
     def place(self, item: Mapping[str, Value]) -> tuple[Any, tuple[Any, ...]]:
         """Return the partition of an item and its place there; ties go by the primary key."""
-        partition, *rest = self.key.order(item)
-        tie = () if self.key == self._primary else self._primary.order(item)
-        return partition, (*rest, *tie)
+        order = self.key.order(item)
+        if self._ties:
+            return order[0], (*order[1:], *self._primary.order(item))
+        return order[0], order[1:]
 
     def get(self, key: Mapping[str, Value]) -> Item | None:
         partition, place = self.place(key)
-        return self._partitions.get(partition, ([], {}))[1].get(place)
+        found = self._partitions.get(partition)
+        return None if found is None else found[1].get(place)
 
     def put(self, item: Item) -> None:
         partition, place = self.place(item)
-        if partition not in self._partitions:
-            self._partitions[partition] = ([], {})
+        found = self._partitions.get(partition)
+        if found is None:
+            found = self._partitions[partition] = ([], {})
             bisect.insort(self._in_scan, (scattered(partition), partition))
-        places, items = self._partitions[partition]
+        places, items = found
         if place not in items:
             bisect.insort(places, place)
         items[place] = self.shown(item)
@@ -242,8 +247,12 @@ class Table:
 
     def replace(self, old: Item | None, new: Item | None) -> None:
         """Put `new` where `old` was, in the table and in every index; either may be None."""
-        for collections in (self.items, *self.indexes.values()):
-            if old is not None and collections.holds(old):
-                collections.drop(old)
-            if new is not None and collections.holds(new):
-                collections.put(new)
+        if new is not None:
+            self.items.put(new)
+        elif old is not None:
+            self.items.drop(old)
+        for index in self.indexes.values():
+            if old is not None and index.holds(old):
+                index.drop(old)
+            if new is not None and index.holds(new):
+                index.put(new)

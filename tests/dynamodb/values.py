@@ -74,7 +74,8 @@ def order_of(value: Value) -> Any:
     """Return what puts values of one key attribute in order."""
     [(kind, raw)] = value.items()
     if kind == "S":
-        return raw.encode("utf-8", "surrogatepass")
+        # Code points are in the order of their UTF-8 bytes, which is DynamoDB's.
+        return raw
     if kind == "N":
         # Most are whole and short; an int and a Decimal have one order and one hash.
         return int(raw) if raw.isdecimal() else Decimal(raw)

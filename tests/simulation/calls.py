@@ -80,24 +80,32 @@ class _Client:
 
     def _try(self, site: str, act: Act) -> dict[str, Any]:
         process, world = self._process, self._process.world
-        fault = world.call_faults.next(process.region, process.function, site)
-        self._die_if(fault, "crash_before", site)
-        self._connect()
-        self._refuse_if(fault, site)
-        world.time.sleep(world.latency_ms(process.region, self._target))
-        if fault and fault.kind == "lose_request":
+        network, sleep = world.network, world.time.sleep
+        region, target = process.region, self._target
+        fault = world.call_faults.next(region, process.function, site)
+        if fault is not None:
+            self._die_if(fault, "crash_before", site)
+        if not network.all_open:
+            self._connect()
+        if fault is not None or world.throttled:
+            self._refuse_if(fault, site)
+        sleep(world.latency_ms(region, target))
+        if fault is not None and fault.kind == "lose_request":
             self._lost(site, "request")
-        if not self._reaches():
+        if not network.is_open(region, target):
             self._lost(site, "request")
         try:
             answer = act()
         except ClientError:
-            world.time.sleep(world.latency_ms(process.region, self._target))
+            sleep(world.latency_ms(region, target))
             raise
-        world.time.sleep(world.latency_ms(process.region, self._target))
-        if (fault and fault.kind == "lose_answer") or not self._reaches():
+        sleep(world.latency_ms(region, target))
+        if (fault is not None and fault.kind == "lose_answer") or not network.is_open(
+            region, target
+        ):
             self._lost(site, "answer")
-        self._die_if(fault, "crash_after", site)
+        if fault is not None:
+            self._die_if(fault, "crash_after", site)
         return answer
 
     def _reaches(self) -> bool:
@@ -125,8 +133,8 @@ class _Client:
         world.time.sleep(world.settings.read_s * 1000)
         raise ReadTimeoutError(endpoint_url=self._target)
 
-    def _die_if(self, fault: CallFault | None, kind: str, site: str) -> None:
-        if fault and fault.kind == kind:
+    def _die_if(self, fault: CallFault, kind: str, site: str) -> None:
+        if fault.kind == kind:
             when = kind.removeprefix("crash_")
             process = self._process
             process.world.met(f"crash: {process.function} {when} {site}")

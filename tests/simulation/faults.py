@@ -4,11 +4,12 @@ A call's fault is tied to the n-th call of one kind by one function of one regio
 where it is while other faults are taken out of the plan.
 """
 
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+# Region (empty for all of them), function and site.
+Place = tuple[str, str, str]
 CallFaultKind = Literal["crash_before", "crash_after", "lose_request", "lose_answer", "throttle"]
 OutageKind = Literal["cut", "slow", "kill", "throttle", "refuse_entries"]
 
@@ -53,12 +54,24 @@ class Outage:
     ms: float = 0.0
 
 
+class _Calls:
+    """How many calls of a kind there were, and what goes wrong with which of them."""
+
+    __slots__ = ("faults", "number")
+
+    def __init__(self, faults: dict[int, CallFault]) -> None:
+        self.faults = faults
+        self.number = 0
+
+
 class CallFaults:
     """Tells each call its fault, if the plan has one for it."""
 
     def __init__(self, planned: Sequence[CallFault]) -> None:
-        self._faults: dict[tuple[str, str, str], dict[int, CallFault]] = {}
-        self._calls: Counter[tuple[str, str, str]] = Counter()
+        self._faults: dict[Place, dict[int, CallFault]] = {}
+        self._calls: dict[Place, _Calls] = {}
+        # Of one place, and of the same call in all regions together.
+        self._counted: dict[Place, tuple[_Calls, _Calls]] = {}
         for fault in planned:
             at = self._faults.setdefault((fault.region, fault.function, fault.site), {})
             for number in range(fault.nth, fault.nth + fault.times):
@@ -66,12 +79,24 @@ class CallFaults:
 
     def next(self, region: str, function: str, site: str) -> CallFault | None:
         """Count one more call, and return what goes wrong with it."""
-        found: CallFault | None = None
-        for place in ((region, function, site), ("", function, site)):
-            number = self._calls[place]
-            self._calls[place] = number + 1
-            found = found or self._faults.get(place, {}).get(number)
+        place = (region, function, site)
+        counted = self._counted.get(place)
+        if counted is None:
+            counted = self._of(place), self._of(("", function, site))
+            self._counted[place] = counted
+        here, everywhere = counted
+        found = here.faults.get(here.number) if here.faults else None
+        if found is None and everywhere.faults:
+            found = everywhere.faults.get(everywhere.number)
+        here.number += 1
+        everywhere.number += 1
         return found
+
+    def _of(self, place: Place) -> "_Calls":
+        calls = self._calls.get(place)
+        if calls is None:
+            calls = self._calls[place] = _Calls(self._faults.get(place, {}))
+        return calls
 
     def sites(self) -> set[tuple[str, str]]:
         """Return every function and site of which there was a call."""

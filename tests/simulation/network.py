@@ -20,10 +20,13 @@ class Network:
         self.regions = tuple(regions)
         self.links = Links(regions, round_trips_ms=round_trips(regions, realistic=True))
         self.down: set[str] = set()
+        # Whether every region reaches every other, as is the rule.
+        self.all_open = True
         self._cuts: Counter[Pair] = Counter()
         self._delays: dict[Pair, float] = {}
         self._changed: list[Callable[[], None]] = []
         self._majority: dict[str, float | None] = {}
+        self._one_way: dict[Pair, float] = {}
 
     def on_change(self, act: Callable[[], None]) -> None:
         """Have something done whenever a link has changed."""
@@ -55,6 +58,8 @@ class Network:
 
     def is_open(self, a: str, b: str) -> bool:
         """Say whether a call from one region gets to the other, and its answer back."""
+        if self.all_open:
+            return True
         if a in self.down or b in self.down:
             return False
         return a == b or not self.links.is_cut(a, b)
@@ -65,7 +70,16 @@ class Network:
             self._majority[region] = self.links.majority_round_trip_ms(region)
         return self._majority[region]
 
+    def one_way_ms(self, a: str, b: str) -> float:
+        """Return how long anything takes from one region to another, or within one."""
+        found = self._one_way.get((a, b))
+        if found is None:
+            found = self._one_way[a, b] = self.links.one_way_ms(a, b)
+        return found
+
     def _apply(self) -> None:
+        self.all_open = not self.down and not any(count > 0 for count in self._cuts.values())
+        self._one_way.clear()
         self.links.heal()
         for pair, rtt_ms in self._delays.items():
             self.links.delay(*pair, rtt_ms=rtt_ms)

@@ -44,6 +44,7 @@ from tests.simulation.virtual_time import VirtualTime
 # 2027-01-15, a Friday: true time at the start of every run.
 EPOCH_MS = 1_800_000_000_000.0
 _EVENTS = "antiphon-events"
+_GLOBAL = frozenset(f"antiphon-{name}" for name in GLOBAL_TABLES)
 
 
 class World:
@@ -169,7 +170,7 @@ class World:
         self, region: str, operation: str, table: str, request: dict[str, Any]
     ) -> dict[str, Any]:
         """Serve a call to DynamoDB in a region."""
-        if table.removeprefix("antiphon-") in GLOBAL_TABLES:
+        if table in _GLOBAL:
             return self.strong.call(operation, request, region=region)
         return self.tables[region].call(operation, request)
 
@@ -185,7 +186,7 @@ class World:
         """Return how long a request or an answer takes from one region to another."""
         chance = self._latency
         tail_ms = chance.expovariate(1 / 300) if chance.random() < self.weather.slow_calls else 0.0
-        return self.network.links.one_way_ms(a, b) + chance.uniform(0.5, 2.5) + tail_ms
+        return self.network.one_way_ms(a, b) + 0.5 + 2.0 * chance.random() + tail_ms
 
     def _replica_lag_ms(self) -> float:
         mean_ms = self.weather.replica_lag_ms
@@ -197,7 +198,7 @@ class World:
 
     def is_throttled(self, region: str, site: str) -> bool:
         """Say whether calls of a kind are throttled in a region now."""
-        return (region, site) in self.throttled
+        return bool(self.throttled) and (region, site) in self.throttled
 
     def raised(self, function: str, region: str, error: Exception) -> None:
         """Take what a handler raised, which Lambda would log."""
@@ -208,8 +209,6 @@ class World:
     # What happens by itself.
 
     def _shown(self, region: str, change: Change) -> None:
-        if change.table != _EVENTS:
-            return
         if change.table != _EVENTS:
             return
         aggregate_id = change.key["a"]["S"]
