@@ -5,6 +5,7 @@ begins the same again, as the documentation says that one may.
 """
 
 from collections.abc import Iterator
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
@@ -13,9 +14,10 @@ from eventstore.errors import StoreUnavailable
 from eventstore.scanning import LogScan
 from handlers.dependencies import Dependencies
 from handlers.edge import Edge
+from handlers.settings import Settings
 from projections.adoption import Adoption
 from projections.catching_up import Comparison
-from projections.draining import RegionMoves
+from projections.draining import RegionMoves, Step
 from projections.letters import LetterStore
 from projections.rebuild import TooSoon
 from projections.regions import ControlStore, RegionState
@@ -34,7 +36,9 @@ _QUEUE = "antiphon-commands.fifo"
 _LAST_TRY_S = 10.0
 _SEGMENTS = 2
 _MOST_TRIES = 400
-_AGAIN_MS = 5_000.0
+_AGAIN_MS, _LONGEST_AGAIN_MS = 5_000.0, 60_000.0
+# Between two steps, and between two looks at what has to be waited for.
+_PAUSE_MS, _WAIT_MS = 200.0, 3_000.0
 
 
 class _Died(BaseException):
@@ -44,11 +48,11 @@ class _Died(BaseException):
 class Operator:
     """One operator with one chore. `busy` until it is done, however often it is begun again."""
 
-    function = "operator"
-
     def __init__(self, world: "World", chore: Chore) -> None:
         self.world = world
         self.chore = chore
+        # Its calls are told apart by what it does.
+        self.function: str = chore.kind
         self.busy = True
         others = [region for region in world.regions if region != chore.region]
         # A rebuild is done in its region; a region is moved through another, which is not lost.
@@ -66,18 +70,20 @@ class Operator:
         self.busy = False
 
     def _until_done(self, way: Any) -> None:
-        for _ in range(_MOST_TRIES):
+        for tried in range(1, _MOST_TRIES + 1):
             try:
-                for _ in way(_Tools(self)):
-                    self.world.time.sleep(1_000)
+                for step in way(_Tools(self)):
+                    waits = isinstance(step, Step) and step.waits
+                    self.world.time.sleep(_WAIT_MS if waits else _PAUSE_MS)
             except (StoreUnavailable, ClientError, FunctionFailed):
                 self.world.met(f"operator begins again: {self.chore.kind}")
             except _Died:
                 self.world.met(f"operator died: {self.chore.kind}")
             else:
                 return
-            self.world.time.sleep(_AGAIN_MS)
-        raise AssertionError(f"{self.chore.kind} of {self.chore.region} never came to an end")
+            self.world.time.sleep(min(_AGAIN_MS * tried, _LONGEST_AGAIN_MS))
+        told = f"{self.chore.kind} of {self.chore.region} never came to an end"
+        self.world.surprises.append(told)
 
     def _note(self, what: str) -> None:
         self.world.observer.record(Noted, what=what, region=self.chore.region)
@@ -117,6 +123,7 @@ class Operator:
             except TooSoon as soon:
                 self.world.time.sleep(soon.wait_s * 1000 + 1)
             state = rebuild.state(name)
+        yield from self._remove(rebuild, name)
         self.world.met("operator: rebuild done")
 
     def _phase(self, rebuild: Any, name: str, phase: str) -> Iterator[object]:
@@ -130,13 +137,28 @@ class Operator:
         else:
             rebuild.retire(name)
 
+    def _remove(self, rebuild: Any, name: str) -> Iterator[object]:
+        """Delete the build that readers have left, as soon as nobody can still be at it."""
+        start: Any = None
+        while rebuild.state(name).leftover is not None:
+            try:
+                start = rebuild.remove(name, start=start).following
+            except TooSoon as soon:
+                self.world.time.sleep(soon.wait_s * 1000 + 1)
+            yield start
+
+
+@cache
+def _settings(region: str, regions: tuple[str, ...]) -> Settings:
+    return settings_of("responder", region, regions)
+
 
 class _Tools:
     """What one process of an operator has: it is made anew each time that the chore is begun."""
 
     def __init__(self, operator: Operator) -> None:
         self._world = operator.world
-        settings = settings_of("responder", operator.region, self._world.regions)
+        settings = _settings(operator.region, self._world.regions)
         self._calls: Any = Calls(operator)
         edge: Edge = edge_of(self._world, operator.region)
         self.deps = Dependencies(settings, self._calls, edge)

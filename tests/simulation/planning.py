@@ -9,7 +9,8 @@ from tests.simulation.plan import Chore, ChoreKind, Climate, Plan
 from tests.simulation.workload import Workload
 
 REGIONS = ("us-east-1", "eu-west-1", "ap-south-1")
-# Every call that a function makes, with how many of them a run makes about, in a region.
+# Every call that a function makes, with how many of them a run makes about, in a region; 0 for
+# what few runs come to, so that no crash of theirs is counted on.
 CALL_SITES: dict[str, dict[str, int]] = {
     "commands": {
         "PutItem events": 20, "GetItem events": 8, "Query events": 12, "Query snapshots": 8,
@@ -42,15 +43,25 @@ CALL_SITES: dict[str, dict[str, int]] = {
         "GetItem views": 10, "Query events": 4, "Query views": 1, "GetItem events": 1,
         "GetItem responses": 1, "GetItem control": 3,
     },
-    "operator": {
-        "GetItem control": 12, "PutItem control": 2, "Scan events": 3, "BatchGetItem views": 3,
-        "Query responses": 8, "UpdateItem responses": 2, "GetItem responses": 1,
-        "Query views": 10, "PutItem views": 6, "GetItem views": 3, "SendMessage lane": 1,
-        "TransactWriteItems views": 2, "DeleteItem views": 1, "GetItem events": 1,
-        "Scan letters": 3,
-        "Query events": 1,
+    # Operators, by what they do; bringing the region back is part of it.
+    "drain": {
+        "GetItem control": 3, "PutItem control": 2, "Query responses": 8, "Scan letters": 2,
+        "Scan events": 3, "Query views": 1, "BatchGetItem views": 1, "GetItem events": 0,
+        "SendMessage lane": 0,
+    },
+    "lose": {
+        "GetItem control": 3, "PutItem control": 2, "Scan events": 3, "UpdateItem responses": 2,
+        "Query views": 1, "BatchGetItem views": 1, "GetItem responses": 0, "GetItem events": 0,
+        "SendMessage lane": 0,
+    },
+    "rebuild": {
+        "Query views": 10, "PutItem views": 6, "GetItem views": 3, "Scan events": 3,
+        "BatchGetItem views": 2, "DeleteItem views": 1, "Scan views": 1,
+        "BatchWriteItem views": 1, "TransactWriteItems views": 0, "Query events": 0,
     },
 }  # fmt: skip
+CHORES: tuple[ChoreKind, ...] = ("drain", "lose", "rebuild")
+FUNCTIONS = tuple(function for function in CALL_SITES if function not in CHORES)
 _KINDS: tuple[CallFaultKind, ...] = (
     "crash_before", "crash_after", "lose_request", "lose_answer", "throttle",
 )  # fmt: skip
@@ -59,14 +70,14 @@ _THROTTLED = (
     "BatchGetItem views", "SendMessage acks", "SendMessage lane", "PutEvents",
 )  # fmt: skip
 _BUSY_MS = 40_000.0
-# Every crash that there can be: plans take turns in having one of each.
-_CRASHES: tuple[tuple[CallFaultKind, str, str], ...] = tuple(
-    (kind, function, site)
-    for function, sites in CALL_SITES.items()
-    for site in sites
-    for kind in _KINDS[:2]
-)
+# What operators do, plan by plan. Eleven in turn, so that each meets every tenth plan's outage.
+_TURNS: tuple[tuple[ChoreKind, ...], ...] = (
+    ("drain",), (), ("rebuild",), (), ("lose",), (), ("drain", "rebuild"), (), ("rebuild",), (),
+    ("lose", "rebuild"),
+)  # fmt: skip
+# How many crashes a plan has of functions, and of each operator, one of each that can be in turn.
 _CRASHES_A_PLAN = 4
+_CRASHES_A_CHORE = 3
 _RARE = 2
 _OUTAGES: tuple[OutageKind, ...] = (
     "cut", "cut", "cut", "slow", "kill", "throttle", "refuse_entries",
@@ -78,54 +89,86 @@ _LONG = 0.03
 _GIVING_UP = ("TransactWriteItems views", "UpdateItem responses")
 _EVERY = 10
 _GIVEN_UP_MS = 2_400_000.0
-# In how many plans a region is drained or lost, and a projection rebuilt.
-_MOVED, _REBUILT = 0.3, 0.25
+# How long a region is away once it is drained or lost.
+_AWAY_MS = (1_000.0, 1_000.0, 60_000.0)
 
 
 def plan_of(seed: int, regions: Sequence[str] = REGIONS) -> Plan:
     """Return the plan of a seed, always the same one."""
     chances = Chances(seed)
     chance = chances.of("faults")
+    chores = _chores(seed, chances.of("chores"), regions)
+    at_work = (*FUNCTIONS, *(one.kind for one in chores))
     return Plan(
         seed=seed,
         ops=Workload(chances.of("workload"), regions).make(),
         call_faults=(
-            *_crashes_in_turn(seed, chance),
-            *_rare_crashes(chance),
-            *(_call_fault(chance, regions) for _ in range(chance.randint(4, 12))),
+            *_crashes_in_turn(FUNCTIONS, seed * _CRASHES_A_PLAN, _CRASHES_A_PLAN, chance),
+            *_crashes_of_operators(seed, chores, chances.of("operators' crashes")),
+            *_rare_crashes(chance, at_work),
+            *_call_faults(chance, regions, functions=at_work),
         ),
         outages=(
             *_endless(seed, chance, regions),
             *(_outage(chance, regions) for _ in range(chance.randint(2, 4))),
         ),
-        chores=_chores(chances.of("chores"), regions),
+        chores=chores,
         skews_ms={region: _skew_ms(chance) for region in regions},
         climate=_climate(chances.of("climate")),
     )
 
 
-def _crashes_in_turn(seed: int, chance: random.Random) -> list[CallFault]:
+def _crashes_in_turn(
+    functions: Sequence[str], first: int, count: int, chance: random.Random
+) -> list[CallFault]:
+    """Return some of all the crashes that these functions can have, from a number on."""
+    every = [
+        (kind, function, site)
+        for function in functions
+        for site, usual in CALL_SITES[function].items()
+        for kind in _KINDS[:2]
+        if usual
+    ]
     crashes: list[CallFault] = []
-    for number in range(_CRASHES_A_PLAN):
-        kind, function, site = _CRASHES[(seed * _CRASHES_A_PLAN + number) % len(_CRASHES)]
-        usual = CALL_SITES[function][site]
-        nth = int(usual * chance.random() ** 2)
+    for number in range(first, first + count):
+        kind, function, site = every[number % len(every)]
+        nth = int(CALL_SITES[function][site] * chance.random() ** 2)
         crashes.append(CallFault(kind=kind, region="", function=function, site=site, nth=nth))
     return crashes
 
 
-def _rare_crashes(chance: random.Random) -> list[CallFault]:
+def _crashes_of_operators(
+    seed: int, chores: Sequence[Chore], chance: random.Random
+) -> list[CallFault]:
+    turn, place = divmod(seed, len(_TURNS))
+    crashes: list[CallFault] = []
+    for chore in chores:
+        before, all_of_them = (
+            sum(kinds.count(chore.kind) for kinds in turns) for turns in (_TURNS[:place], _TURNS)
+        )
+        first = (turn * all_of_them + before) * _CRASHES_A_CHORE
+        crashes += _crashes_in_turn([chore.kind], first, _CRASHES_A_CHORE, chance)
+    return crashes
+
+
+def _rare_crashes(chance: random.Random, functions: Sequence[str]) -> list[CallFault]:
     """Return crashes at calls that few runs make: most of these never come to pass."""
     return [
         CallFault(kind=chance.choice(_KINDS[:2]), region="", function=function, site=site, nth=0)
-        for function, sites in CALL_SITES.items()
-        for site, usual in sites.items()
+        for function in functions
+        for site, usual in CALL_SITES[function].items()
         if usual <= _RARE and chance.random() < 0.35
     ]
 
 
-def _call_fault(chance: random.Random, regions: Sequence[str]) -> CallFault:
-    function = chance.choice(list(CALL_SITES))
+def _call_faults(
+    chance: random.Random, regions: Sequence[str], *, functions: Sequence[str]
+) -> list[CallFault]:
+    many = range(chance.randint(4, 12))
+    return [_call_fault(chance, regions, function=chance.choice(functions)) for _ in many]
+
+
+def _call_fault(chance: random.Random, regions: Sequence[str], *, function: str) -> CallFault:
     site = chance.choice(list(CALL_SITES[function]))
     usual = CALL_SITES[function][site]
     return CallFault(
@@ -140,19 +183,18 @@ def _call_fault(chance: random.Random, regions: Sequence[str]) -> CallFault:
     )
 
 
-def _chores(chance: random.Random, regions: Sequence[str]) -> tuple[Chore, ...]:
+def _chores(seed: int, chance: random.Random, regions: Sequence[str]) -> tuple[Chore, ...]:
     """Return what operators do: one region at most is moved, beside that one rebuild."""
     chores: list[Chore] = []
-    at_ms, region = chance.uniform(200, _BUSY_MS / 2), chance.choice(regions)
-    luck = chance.random()
-    if luck < _MOVED:
-        for_ms = chance.choice((1_000.0, 1_000.0, 60_000.0))
-        kind: ChoreKind = "drain" if luck < _MOVED * 2 / 3 else "lose"
-        chores.append(Chore(kind=kind, at_ms=at_ms, region=region, for_ms=for_ms))
-    if chance.random() < _REBUILT:
-        projection = chance.choice(("subscriber-view", "network-inventory", "activity"))
-        where, at_ms = chance.choice(regions), chance.uniform(200, _BUSY_MS)
-        chores.append(Chore(kind="rebuild", at_ms=at_ms, region=where, projection=projection))
+    for kind in _TURNS[seed % len(_TURNS)]:
+        region = chance.choice(regions)
+        if kind == "rebuild":
+            at_ms = chance.uniform(200, _BUSY_MS)
+            projection = chance.choice(("subscriber-view", "network-inventory", "activity"))
+            chores.append(Chore(kind=kind, at_ms=at_ms, region=region, projection=projection))
+        else:
+            at_ms, for_ms = chance.uniform(200, _BUSY_MS / 2), chance.choice(_AWAY_MS)
+            chores.append(Chore(kind=kind, at_ms=at_ms, region=region, for_ms=for_ms))
     return tuple(chores)
 
 

@@ -9,9 +9,8 @@ from tests.simulation.planning import CALL_SITES
 _CRASHES = (
     f"crash: {function} {when} {site}"
     for function, sites in CALL_SITES.items()
-    # An operator's process dies seldom at any one call; that it dies at all is below.
-    if function != "operator"
-    for site in sites
+    for site, usual in sites.items()
+    if usual
     for when in ("before", "after")
 )
 
