@@ -170,7 +170,9 @@ class EventStore:
                 self._clock.pause(self._bounds.append_pause_s * min(attempt, 10))
                 continue
             if there is None or there == commit:
-                # Equal in every field: an earlier try of ours whose answer was lost.
+                # Equal in every field: an earlier try of ours whose answer was lost. (Or that of a
+                # copy equal to the last header, taken here in the same millisecond: the result is
+                # the same one, and both are told that they were first.)
                 return self._appended(attempted, fold, commit, attempt)
             if there.token == attempted.token and there.position == commit.position:
                 first = self._same_content(attempted, there)

@@ -20,7 +20,14 @@ from tests.simulation.altered import (
     with_record,
 )
 from tests.simulation.broken import answers, log, reads, results, views
-from tests.simulation.broken.cases import CASES, NETWORK_ELEMENT, Case, problem, replies
+from tests.simulation.broken.cases import (
+    CASES,
+    NETWORK_ELEMENT,
+    Case,
+    conflict,
+    problem,
+    replies,
+)
 from tests.simulation.broken.views import poisoned
 from tests.simulation.checker.findings import INVARIANTS
 from tests.simulation.checker.verdict import check
@@ -97,6 +104,12 @@ def test_a_sending_may_be_refused_that_another_sending_decides(sound: History):
     altered = inserted(altered, replace(sent, op="x", region=EU), after=sent.step)
 
     assert check(altered).clean
+
+
+def test_whoever_was_cut_off_for_long_may_meet_at_last_what_was_there_before(sound: History):
+    altered = conflict(sound, 2, after_ms=8_000)
+
+    assert "refusal-justified" not in check(altered).broken
 
 
 def test_a_command_may_be_decided_again_after_its_window(sound: History):

@@ -7,7 +7,7 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from tests.simulation.altered import records
+from tests.simulation.altered import records, with_record
 from tests.simulation.history import History, Invoked, Returned
 from tests.simulation.sound import ELEMENT, IMSI
 
@@ -53,3 +53,11 @@ def replies(history: History) -> list[Returned]:
 def problem(status: int, code: str) -> str:
     """Return the body of a problem."""
     return json.dumps({"status": status, "code": code})
+
+
+def conflict(history: History, number: int, *, after_ms: float) -> History:
+    """Return the run in which a command is told a conflict, so long after it was sent."""
+    answer = replies(history)[number]
+    [sent] = records(history, Invoked, op=answer.op)
+    body, at_ms = problem(409, "conflict"), sent.at_ms + after_ms
+    return with_record(history, answer, status=409, body=body, at_ms=at_ms)

@@ -12,7 +12,7 @@ from tests.simulation.altered import (
     without,
     without_commit,
 )
-from tests.simulation.broken.cases import breaks, problem, replies
+from tests.simulation.broken.cases import breaks, conflict, problem, replies
 from tests.simulation.history import (
     Appended,
     Applied,
@@ -65,6 +65,16 @@ def a_command_that_was_not_recorded_says_the_reply_is_in_the_log(history: Histor
 @breaks("refusal-justified")
 def a_right_expectation_is_refused(history: History) -> History:
     return with_command(history, "c-5", expected_sequence=4)
+
+
+@breaks("refusal-justified", saying="409 conflict")
+def a_conflict_is_told_though_nobody_came_in_between(history: History) -> History:
+    return conflict(history, 2, after_ms=7_900)
+
+
+@breaks("refusal-justified", saying="409 conflict")
+def a_slow_conflict_is_told_where_the_log_had_nobody_to_meet(history: History) -> History:
+    return conflict(without_commit(history, 0), 0, after_ms=9_000)
 
 
 @breaks("refusal-justified")
