@@ -16,6 +16,7 @@ from tests.simulation.virtual_time import VirtualTime
 
 LAG_MS = 400.0
 _LATE_MS = 2_000.0
+_PARTLY = frozenset({"Select", "ProjectionExpression"})
 _Place = tuple[str, ...]
 
 
@@ -94,16 +95,19 @@ class RegionalTables:
         self, request: dict[str, Any], answer: dict[str, Any], lag_ms: float
     ) -> dict[str, Any]:
         shown_ms = self._time.now_ms - lag_ms
-        if "Items" not in answer:
-            whole = {name: value for name, value in request.items() if name != "Select"}
-            shown = self._without_the_newest(request, self.engine.query(**whole), lag_ms)
-            return {**answer, "Count": shown["Count"]}
-        old_enough = []
-        for item in answer["Items"]:
-            changes = self._before.get(self._place(request["TableName"], item))
-            if not changes or changes[-1][0] <= shown_ms:
-                old_enough.append(item)
-        return {**answer, "Items": old_enough, "Count": len(old_enough)}
+        # Which items these are may not be asked for, only how many, or what some of them hold.
+        whole = {name: told for name, told in request.items() if name not in _PARTLY}
+        items = self.engine.query(**whole)["Items"]
+        old_enough = [
+            number
+            for number, item in enumerate(items)
+            if not (changes := self._before.get(self._place(request["TableName"], item)))
+            or changes[-1][0] <= shown_ms
+        ]
+        shown = {**answer, "Count": len(old_enough)}
+        if "Items" in answer:
+            shown["Items"] = [answer["Items"][number] for number in old_enough]
+        return shown
 
     def _place(self, table: str, key: dict[str, Any]) -> _Place:
         return table, *(str(key[name]) for name in self.engine.key_names(table))
