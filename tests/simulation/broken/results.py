@@ -69,7 +69,7 @@ def a_right_expectation_is_refused(history: History) -> History:
 
 @breaks("refusal-justified", saying="409 conflict")
 def a_conflict_is_told_though_nobody_came_in_between(history: History) -> History:
-    return conflict(history, 2, after_ms=7_900)
+    return conflict(without_commit(history, 1), 2, after_ms=7_900)
 
 
 @breaks("refusal-justified", saying="409 conflict")

@@ -183,22 +183,17 @@ def _justified(index: Index, call: Call, commit: Logged | None, found: Findings)
 
 def _contended(chain: Chain, call: Call) -> bool:
     """Say whether others came in between, or the change that was expected is not the last."""
-    others = [
-        c
-        for c in chain.commits
-        if c.token != call.token and c.appended is not None and c.appended < call.end
-    ]
-    if any(call.sent.step < (c.appended or 0) for c in others):
+    known = [c for c in chain.commits if c.appended is not None and c.appended < call.end]
+    if any(call.sent.step < (c.appended or 0) for c in known):
         return True
     # Nobody came in between, but a region that was cut off shows a log of before the cut. Its
     # writer meets what it lacked at its first append that gets through, which may be the last
     # that its time allows. Whoever was as long as that at it, with something there to meet, is
     # told so truly, and sends again: refusing it is late, not wrong, and nothing was recorded.
     took_ms = call.ended.at_ms - call.sent.at_ms if call.ended is not None else 0.0
-    if others and took_ms >= _APPEND_MS:
+    if took_ms >= _APPEND_MS and any(c.token != call.token for c in known):
         return True
-    before = [c for c in others if c.outcome == "accepted"]
-    changed_at = max((c.sequence for c in before), default=0)
+    changed_at = max((c.sequence for c in known if c.outcome == "accepted"), default=0)
     return call.envelope.get("expected_sequence") not in (None, changed_at)
 
 
