@@ -1,0 +1,63 @@
+"""What the simulation has found in our own code: the code of then, and a seed that shows it.
+
+Each is planted as it was, so that the seed goes on proving that it would be found again; that
+the code of today passes is what the suite's clean runs say of the same seeds.
+"""
+
+import inspect
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+from typing import Any
+from unittest.mock import patch
+
+from projections.responder import Responder
+from tests.simulation.history_json import digest
+from tests.simulation.planning import plan_of
+from tests.simulation.run import play
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def as_it_was(owner: type[Any], name: str, *, now: str, then: str) -> Any:
+    """Return a patch that gives a method the line that it once had."""
+    source = textwrap.dedent(inspect.getsource(getattr(owner, name)))
+    assert source.count(now) == 1, f"{name} has changed: plant what it was in another way"
+    made: dict[str, Any] = {}
+    scope = vars(sys.modules[owner.__module__])
+    exec(source.replace(now, then), scope, made)  # noqa: S102 - our own code, with one line of old
+    return patch.object(owner, name, made[name])
+
+
+def answers_marked_in_the_order_of_a_set() -> str:
+    """Play a run with answers marked published in no order, as they once were."""
+    with as_it_was(
+        Responder,
+        "answer",
+        now="in (a for a in answers if a.commit_id in published):",
+        then="in ({a.commit_id: a for a in answers}[one] for one in published):",
+    ):
+        return digest(play(plan_of(SEED)).history)
+
+
+SEED = 3
+
+
+def test_answers_are_marked_in_an_order_that_does_not_depend_on_the_process():
+    """A run repeats itself in every process (`test_repeating`); so it once did not."""
+    code = f"from {__name__} import *; print(answers_marked_in_the_order_of_a_set())"
+    digests = {
+        subprocess.run(  # noqa: S603 - this very interpreter, on this very file
+            [sys.executable, "-c", code],
+            cwd=ROOT,
+            env={"PYTHONHASHSEED": hash_seed, "PATH": ""},
+            capture_output=True,
+            text=True,
+            check=True,
+            timeout=120,
+        ).stdout
+        for hash_seed in ("1", "2", "3")
+    }
+
+    assert len(digests) > 1
