@@ -7,9 +7,9 @@ another state model, another log) is left aside and the log is folded from its s
 """
 
 import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Hashable, Iterable, Iterator
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import orjson
 from botocore.exceptions import ClientError
@@ -202,7 +202,7 @@ def _range_of(page: dict[str, Any]) -> tuple[int, int]:
 
 def _model_of(aggregate: Aggregate[Any]) -> str:
     """Return what a snapshot must have been made with to be of use: state model and fold."""
-    return f"{aggregate.fold_version}.{_schema_of(aggregate.state)}"
+    return f"{aggregate.fold_version}.{_schema_of(cast('Hashable', aggregate.state))}"
 
 
 @cache
