@@ -113,39 +113,44 @@ class Regions:
                 f"{commit_id!r} is no commit; to look through the whole log for a command id or "
                 f"a correlation id: antiphon trace {commit_id} --search"
             )
-        failures: list[str] = []
-        # Where no region reaches another, one that has the commit itself will do.
+        silent: dict[str, str] = {}
+        # A region that reaches no other, or that the commit has not come to, does not decide it:
+        # any that has the commit will do.
         for consistent in (True, False):
             for region in self._there:
                 try:
                     found = self._log(region).get(*place, consistent=consistent)
                 except UNREACHABLE as error:
-                    failures.append(f"{region}: {error}")
+                    silent[region] = str(error)
                     continue
                 if found is not None:
                     return found
-                if consistent:
-                    raise Problem(f"there is no commit {commit_id} in the log")
-        raise Problem(f"the log cannot be read now ({'; '.join(failures)})")
+        if silent:
+            told = "; ".join(f"{region}: {error}" for region, error in silent.items())
+            raise Problem(f"the log cannot be read now in all regions ({told})")
+        raise Problem(f"there is no commit {commit_id} in the log")
 
     def search(self, identifier: str) -> list[Commit]:
         """Return the commits with this command id or correlation id, in the order of their times.
 
         Reads the whole log. Raises Problem if there is none.
         """
-        pages = self._connection.dynamodb(self._there[0]).get_paginator("scan")
-        found: list[Commit] = []
-        for page in pages.paginate(
-            TableName=self._settings.events_table,
-            FilterExpression="c = :id OR m.i = :id",
-            ExpressionAttributeValues={":id": {"S": identifier}},
-        ):
-            found += map(from_item, page["Items"])
-            if len(found) > MOST_FOUND:
-                break
+        found: dict[str, Commit] = {}
+        # Where regions do not share one log at once, what is new may be in one of them only.
+        for region in self._there if self._settings.mode == "EVENTUAL" else self._there[:1]:
+            pages = self._connection.dynamodb(region).get_paginator("scan")
+            for page in pages.paginate(
+                TableName=self._settings.events_table,
+                FilterExpression="c = :id OR m.i = :id",
+                ExpressionAttributeValues={":id": {"S": identifier}},
+            ):
+                commits = map(from_item, page["Items"])
+                found |= {commit.commit_id: commit for commit in commits}
+                if len(found) > MOST_FOUND:
+                    break
         if not found:
             raise Problem(self._not_in_the_log(identifier))
-        return sorted(found, key=lambda one: one.recorded_at_ms)
+        return sorted(found.values(), key=lambda one: one.recorded_at_ms)
 
     def _not_in_the_log(self, identifier: str) -> str:
         told = f"no commit in the log has the command id or correlation id {identifier}"
@@ -210,14 +215,18 @@ class Regions:
         views = self._deps.views_of(region)
         read = partial(views.read_live, aggregate_id=commit.aggregate_id, consistent=True)
         try:
+            there = self._log(region).get(*place, consistent=False) is not None
+            shown = {
+                projection.name: read(projection)[1]
+                for projection in self._deps.projections
+                if projection.covers(commit.aggregate_id)
+            }
+            at = commit.last_position
             return Look(
                 region=region,
-                replicated=self._log(region).get(*place, consistent=False) is not None,
-                applied={
-                    projection.name: read(projection)[1].applied >= commit.last_position
-                    for projection in self._deps.projections
-                    if projection.covers(commit.aggregate_id)
-                },
+                replicated=there,
+                applied={name: view.has(at) for name, view in shown.items()},
+                left_aside=all(view.left_aside(at) for view in shown.values()),
             )
         except UNREACHABLE as error:
             return Look(region=region, silent=f"does not answer ({error})")

@@ -8,6 +8,7 @@ is said to be missing, with the reason where there is one.
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Literal
 
+import orjson
 from pydantic import BaseModel
 
 from eventstore.commits import Commit
@@ -28,6 +29,7 @@ class Look(BaseModel):
         silent: why it could not be asked, None if it was.
         replicated: its own replica of the log has the commit.
         applied: each projection that shows the aggregate, by name: whether it has the commit.
+        left_aside: all of them are on a later branch without it, as can be in EVENTUAL mode.
 
     """
 
@@ -35,6 +37,7 @@ class Look(BaseModel):
     silent: str | None = None
     replicated: bool = False
     applied: dict[str, bool] = {}
+    left_aside: bool = False
 
     @property
     def lacking(self) -> tuple[str, ...]:
@@ -107,7 +110,7 @@ def trace_of(
 
     """
     answering = topology.answering_region(commit.origin)
-    came_in_ms = commit.command.received_at_ms
+    came_in_ms, body = commit.command.received_at_ms, response.body if response else None
     return Trace(
         commit=commit.commit_id,
         aggregate_id=commit.aggregate_id,
@@ -115,7 +118,7 @@ def trace_of(
         type=commit.command.type,
         command_id=commit.command.command_id,
         producer=commit.command.producer,
-        outcome=commit.outcome,
+        outcome=orjson.loads(body)["outcome"] if body else commit.outcome,
         origin=commit.origin,
         answering=answering,
         correlation_id=commit.correlation_id,
@@ -248,7 +251,9 @@ def _missing_in(look: Look, topology: Topology) -> Iterator[str]:
         yield f"{look.region} {look.silent}: what it has applied is not known{waited}"
     elif not look.replicated:
         yield f"not yet in the log as {look.region} has it{waited}"
-    if look.lacking and not look.silent:
+    if look.left_aside:
+        yield f"left aside in {look.region}: a later branch goes on without it{waited}"
+    elif look.lacking and not look.silent:
         yield f"not yet applied in {look.region}{waited}: {_and(look.lacking)}"
 
 

@@ -26,6 +26,9 @@ STAMP = CommandStamp(
 )
 
 
+BODY = '{"outcome": "accepted"}'
+
+
 class Connected:
     """A connection to the regions of a test's network; a region in `silent` does not answer."""
 
@@ -221,6 +224,22 @@ def test_what_is_no_commit_is_a_clear_error(
         regions(network, connected).commit(identifier)
 
 
+def test_a_commit_that_has_come_to_one_region_only_is_found_there(
+    network: Network, connected: Connected
+):
+    commit = network.posted()
+    looking = regions(network, connected)
+    log = looking._log
+
+    class Elsewhere:
+        def get(self, *_: Any, **__: Any) -> None:
+            return None
+
+    looking._log = lambda region: log(region) if region == AP else Elsewhere()  # type: ignore
+
+    assert looking.commit(commit.commit_id) == commit
+
+
 def test_a_log_that_nobody_can_read_is_not_said_to_lack_the_commit(
     network: Network, connected: Connected
 ):
@@ -286,8 +305,26 @@ def test_a_drained_region_is_told_to_be_not_waited_for():
     ]
 
 
+def test_a_command_that_a_later_branch_left_aside_is_told_as_superseded():
+    response = Response(
+        commit_id="c", applied_at_ms={}, body='{"outcome": "superseded"}', stored_at_ms=T0 + 9,
+        published_at_ms=T0 + 10,
+    )  # fmt: skip
+    looks = {US: Look(region=US, replicated=True, applied={"activity": False}, left_aside=True)}
+    trace = trace_of(
+        a_commit(command=STAMP, recorded_at_ms=T0),
+        response,
+        looks,
+        topology=Topology.all_active(REGIONS),
+        answer_may_be_gone=False,
+    )
+
+    assert trace.outcome == "superseded"
+    assert trace.missing == ["left aside in us-east-1: a later branch goes on without it"]
+
+
 def test_an_answer_that_is_built_and_not_published_is_told():
-    trace = put_together({}, acks=dict.fromkeys(REGIONS, T0), body="{}", stored_at_ms=T0 + 9)
+    trace = put_together({}, acks=dict.fromkeys(REGIONS, T0), body=BODY, stored_at_ms=T0 + 9)
 
     assert trace.missing == ["the answer is not yet published in us-east-1"]
 
