@@ -94,6 +94,11 @@ def restore(
 def check_fits(heading: Heading, deps: Dependencies) -> None:
     """Raise Problem if a backup is not for this installation."""
     settings = deps.settings
+    if settings.mode != "STRONG":
+        raise Problem(
+            "a log is restored in STRONG mode only: in EVENTUAL mode it would need its homes and "
+            "their epochs, which a backup does not have"
+        )
     if heading.fingerprint != deps.keys.fingerprint:
         raise Problem(
             "this installation has another secret than the one backed up: nobody would find its "
@@ -115,9 +120,12 @@ def check_new(connection: Connection, deps: Dependencies) -> None:
     """
     settings = deps.settings
     if _has_items(connection, settings.region, settings.events_table):
-        if all(s.state is RegionState.ACTIVE for s in deps.control.current().standings.values()):
+        # A restore that goes on has every region joining: whatever serves is somebody's system.
+        if serving := deps.control.current().serving:
             raise Problem(
-                "the log is not empty and in service: only a new installation is restored"
+                f"the log is not empty and {', '.join(serving)} in service: only a new "
+                "installation is restored; if a restore was interrupted at its very end, bring the "
+                "others into service with: antiphon region undrain"
             )
         return
     for region in settings.regions:

@@ -29,6 +29,7 @@ from antiphon.repairing import Mended, carry_out, print_mended, print_plan
 from antiphon.running_source import RunningSource
 from antiphon.terminal import output, print_json, say
 from antiphon.verification import Audit, Verdict
+from eventstore.errors import StoreUnavailable
 
 LOOK_S = 0.5
 DEFAULT_SETTLE_S = 30.0
@@ -84,10 +85,12 @@ def settled_verdict(connection: Connection, *, settle_s: float) -> Verdict:
     Args:
         settle_s: seconds without a move after which what is late is a violation.
 
+    Raises Problem if something cannot be read.
+
     """
     source = RunningSource(connection)
     deps = wired(connection, via=source.home)
-    return Audit(
+    audit = Audit(
         source=source,
         projections=deps.projections,
         registry=deps.registry,
@@ -96,7 +99,11 @@ def settled_verdict(connection: Connection, *, settle_s: float) -> Verdict:
         settle_s=settle_s,
         elapsed_s=time.monotonic,
         pause=lambda: time.sleep(LOOK_S),
-    ).run()
+    )
+    try:
+        return audit.run()
+    except StoreUnavailable as error:
+        raise Problem(f"{error}; see: antiphon status") from error
 
 
 def _agreed(verdict: Verdict, *, yes: bool, silent: bool) -> bool:

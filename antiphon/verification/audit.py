@@ -39,7 +39,7 @@ class Verdict(BaseModel):
 
     Attributes:
         views: items of read models; `answers` of answers.
-        mends: what can be repaired of it.
+        mends: what of the violations can be repaired; what is only late comes by itself.
         unlisted: aggregates, answers and items that were not right, beyond those listed.
 
     """
@@ -211,12 +211,11 @@ class Audit:
                 because = "it changed while it was looked at"
             if because is None:
                 self._note(verdict, finding.violation)
+                verdict.mends += [finding.mend] if finding.mend is not None else []
             elif len(verdict.unsettled) < MOST_FOUND:
                 verdict.unsettled.append(_unsettled(finding.violation, because))
             else:
                 verdict.unlisted += 1
-            if finding.mend is not None:
-                verdict.mends.append(finding.mend)
 
     @staticmethod
     def _note(verdict: Verdict, violation: Violation) -> None:

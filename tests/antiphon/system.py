@@ -71,6 +71,7 @@ class System:
         self.orders: list[tuple[str, dict[str, Any]]] = []
         self.outcomes: dict[str, list[str]] = {}
         self.sent: list[tuple[str, str]] = []
+        self.operations: list[str] = []
         self.settings = dict(SETTINGS)
         self._news = threading.Condition(threading.RLock())
         self.base_port, servers = consecutive_servers(len(REGIONS))
@@ -115,8 +116,6 @@ class System:
             for queue in (MAILBOX, *followers):
                 self._mail[region, queue].append(json.dumps(envelope))
             self._news.notify_all()
-
-    # What a region does.
 
     def _region_handler(self, region: str) -> Any:
         def handle(method: str, path: str, headers: Any, body: bytes) -> Any:
@@ -245,18 +244,19 @@ class System:
         return self._sqs(region[1], operation, request)
 
     def _dynamodb(self, region: str, operation: str, request: dict[str, Any]) -> Any:
+        self.operations.append(operation)
         if operation == "BatchGetItem":
             return self._batch(region, request["RequestItems"])
         items = self.tables.get((region, request["TableName"]), [])
         if operation == "GetItem":
-            found = [item for item in items if request["Key"].items() <= item.items()]
-            return 200, ({"Item": found[0]} if found else {}), {}
-        if "IndexName" in request:
-            items = [item for item in items if request["IndexName"] in item]
-        if operation == "Query" and "IndexName" not in request:
+            found = next((one for one in items if request["Key"].items() <= one.items()), None)
+            return 200, ({"Item": found} if found else {}), {}
+        if (index := request.get("IndexName")) is not None:
+            items = [item for item in items if index in item]
+        elif operation == "Query":
             [[name, value]] = request["ExpressionAttributeValues"].items()
             items = [item for item in items if item[name.removeprefix(":")] == value]
-        items = [] if request.get("Segment") else items
+        items = [] if request.get("Segment") else items  # all in the first
         return 200, {"Items": items, "Count": len(items)}, {}
 
     def _batch(self, region: str, wanted: dict[str, Any]) -> Any:

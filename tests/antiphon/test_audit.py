@@ -152,6 +152,7 @@ def test_a_region_behind_a_cut_link_is_not_settled_and_others_are_judged(tables)
     verdict = tables.verdict(source=source)
     assert [one.where for one in verdict.violations] == [EU]
     assert [(one.where, one.because) for one in verdict.unsettled] == [(AP, source.stopped[AP])]
+    assert [mend.region for mend in verdict.mends] == [EU], "what is only late comes by itself"
 
 
 def test_an_answer_that_waits_for_a_region_cut_off_is_not_settled(tables, honest_commits):
