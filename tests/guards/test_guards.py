@@ -116,6 +116,20 @@ GUARDS = [
         "tests/eventstore/test_snapshots.py::test_a_snapshot_ahead_of_a_restored_log_is_never_used",
     ),
     Guard(
+        "a token from before a restore is refused",
+        "eventstore/identity.py",
+        "if generation > 1:",
+        "if False:",
+        "tests/eventstore/test_generations.py::test_a_token_of_another_generation_is_refused",
+    ),
+    Guard(
+        "what was answered before a restore is not answered again",
+        "projections/restoring.py",
+        "self.responses_of(region).put_back(item)",
+        "pass",
+        "tests/handlers/test_restore.py::test_what_was_answered_is_kept_and_what_was_owed_is_given",
+    ),
+    Guard(
         "a repair never lowers a view",
         "projections/repair.py",
         "if not commits or commits[-1].last_position != stands:",
