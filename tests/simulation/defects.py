@@ -94,8 +94,8 @@ def _unconditional() -> Iterable[Any]:
 def _position_only() -> Iterable[Any]:
     put = DynamoDBLog.put
 
-    def mine_anyway(self: DynamoDBLog, commit: Commit) -> Commit | None:
-        put(self, commit)
+    def mine_anyway(self: DynamoDBLog, commit: Commit, **more: Any) -> Commit | None:
+        put(self, commit, **more)
         return None
 
     return [patch.object(DynamoDBLog, "put", mine_anyway)]
@@ -110,8 +110,7 @@ def _own_decision() -> Iterable[Any]:
         if not decision.duplicate:
             return decision
         now = self._clock.now()
-        aggregate_id = decision.commit.aggregate_id
-        fold = self._loader.load(request.aggregate, aggregate_id, now_ms=0)
+        fold = self._load(self._identify(request), now)
         events = self._decided(request, fold, now)
         return replace(decision, commit=replace(decision.commit, events=events))
 
