@@ -17,8 +17,8 @@ PROJECT = Path(__file__).resolve().parents[2]
 DOCUMENTS = sorted([PROJECT / "README.md", *PROJECT.glob("docs/*.md")])
 IN_A_BLOCK = re.compile(r"^(?:\$ )?(antiphon [a-z].*)$")
 IN_A_SENTENCE = re.compile(r"`(antiphon\s[a-z][^`]*)`")
-# A comment, or what is typed after it on the same line.
-AFTER = re.compile(r"\s(#|\||>|&&).*$")
+# A comment, which some documents set off by blanks alone, or what is typed after it.
+AFTER = re.compile(r"(\s(#|\||>|&&)|\s{2,}).*$")
 
 
 def commands(text: str) -> Iterator[str]:
@@ -47,6 +47,8 @@ def variants(command: str) -> Iterator[list[str]]:
     while (shorter := re.sub(r"\[[^\[\]]*\]", "", whole)) != whole:
         whole = shorter
     whole = re.sub(r"\b[NR]\b", "1", whole)
+    # Some options take only a file that there is.
+    whole = re.sub(r"\bFILE\b", str(PROJECT / "README.md"), whole)
     choices: list[list[str]] = [[]]
     for word in shlex.split(whole.replace("…", "").replace("...", "")):
         alternatives = word.split("|")
