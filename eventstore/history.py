@@ -5,13 +5,14 @@ in the commits, by the clocks of the regions that decided them.
 """
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 from pydantic import BaseModel
 
 from domain.aggregate import Aggregate, Event
+from eventstore.chain import chain_after
 from eventstore.commits import EPOCH_SPAN, Commit
 from eventstore.folding import domain_events
 from eventstore.log import CommitLog
@@ -48,6 +49,7 @@ def history(
     at_sequence: int | None = None,
     at_ms: int | None = None,
     limit: int,
+    branches: bool = False,
 ) -> History:
     """Return an aggregate as it was.
 
@@ -57,6 +59,7 @@ def history(
         aggregate_id: which one.
         at_sequence: up to this sequence, which may be inside a commit; None for no bound.
         at_ms: up to the first commit recorded after this time, ms since 1970; None for none.
+        branches: whether commits may be superseded, in EVENTUAL mode: they are left out.
         limit: at most so many events are returned, the last ones; the state counts them all.
 
     Raises:
@@ -66,7 +69,10 @@ def history(
     state: BaseModel | None = None
     sequence, recorded_at_ms, count = 0, None, 0
     last: deque[Past] = deque(maxlen=limit)
-    for commit in _until(log, aggregate_id, at_sequence=at_sequence, at_ms=at_ms):
+    commits: Iterable[Commit] = log.read(aggregate_id, consistent=True)
+    if branches:
+        commits = chain_after(0, list(commits)).run
+    for commit in _until(commits, at_sequence=at_sequence, at_ms=at_ms):
         sequence, recorded_at_ms = commit.sequence, commit.recorded_at_ms
         first = commit.position % EPOCH_SPAN
         for offset, event in enumerate(domain_events(aggregate, commit)):
@@ -87,9 +93,9 @@ def history(
 
 
 def _until(
-    log: CommitLog, aggregate_id: str, *, at_sequence: int | None, at_ms: int | None
+    commits: Iterable[Commit], *, at_sequence: int | None, at_ms: int | None
 ) -> Iterator[Commit]:
-    for commit in log.read(aggregate_id, consistent=True):
+    for commit in commits:
         if at_sequence is not None and commit.position % EPOCH_SPAN > at_sequence:
             return
         if at_ms is not None and commit.recorded_at_ms > at_ms:

@@ -186,6 +186,7 @@ def _history(
         at_sequence=at_sequence,
         at_ms=int(at_time.timestamp() * 1000) if at_time else None,
         limit=values["limit"],
+        branches=deps.has_homes,
     )
     if past.sequence == 0 and deps.log.head(aggregate_id, consistent=True) is None:
         return unknown(resource.name)

@@ -265,6 +265,9 @@ def test_a_read_with_the_token_of_a_superseded_commit_is_told_so(regions: Eventu
     for name in REGIONS:
         status, problem = regions[name].get(path, token, wait_ms="0")
         assert (status, problem["code"]) == (409, "superseded")
+    past = regions[EU].get(f"{path}/history")[1]
+    assert past["state"]["service_profile"] == "consumer-5g"
+    assert [event["sequence"] for event in past["events"]] == [1, 2]
     items = regions[EU].get(f"{path}/timeline")[1]["items"]
     marked = [one["command"]["command_id"] for one in items if one.get("superseded")]
     assert marked == ["change-gold"], "what was shown stays, and says that it counts no more"
