@@ -66,6 +66,9 @@ def test_a_command_is_sent_by_its_form_and_read_back_masked(running: Running, pa
     page.ask("document.querySelector('#panel-try [name=wait]').click()")
     page.click("Send", within="#panel-try")
     page.sees("#panel-try .verdict", "Answered after")
+    page.all(".entry")[0].click()
+    page.click("Trace it through every region", within=".ledger li")
+    page.sees(".ledger ol.way", "answer built")
     page.click("Read", within=".tabs")
     page.ask(
         "const panel = document.getElementById('panel-read');"
