@@ -35,7 +35,7 @@ function show(region, card) {
   put(card.state, text);
   dress(card.state, "pill", kind);
   const counts = system.counts[region];
-  fact(card, "commits taken here", counts ? counts.committed.toLocaleString("en") : "–");
+  fact(card, "commits", counts ? counts.committed.toLocaleString("en") : "–");
   const held = status?.heldCount ?? null;
   const overdue = held && status.oldest_due_ms ? Date.now() - status.oldest_due_ms : 0;
   const since = overdue > 0 ? `, overdue ${span(overdue)}` : "";
