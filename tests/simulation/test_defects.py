@@ -13,8 +13,16 @@ MOST_SEEDS = 200
 # Where the search begins, so that it is short; a defect that moved is found further on.
 BEGIN = {
     "answer a duplicate from one's own decision": 1,
-    "go by regions' states that are too old": 69,
-    "change readers over before the second pass": 19,
+    "forget the tokens in a snapshot": 1,
+    "expect a sequence of a fold that may be stale": 4,
+    "delete queued commands that were not decided": 6,
+    "skip the check of what was read for a gap": 12,
+    "build Event B from an eventual read": 1,
+    "mark an answer published that was refused": 9,
+    "never look for overdue answers": 2,
+    "read with a token without waiting for it": 51,
+    "go by regions' states that are too old": 10,
+    "change readers over before the second pass": 32,
 }
 
 
