@@ -105,9 +105,10 @@ class Control:
         self._network.faults.calm()
         self._network.links.heal()
         self._network.changed()
-        await self._regions.start_all()
+        # First, since what is not set right now would be known to nobody if a start failed.
         for region in skewed:
             await self._regions.skew(region, ms=0)
+        await self._regions.start_all()
 
     def _state(self) -> dict[str, Any]:
         faults = self._network.faults

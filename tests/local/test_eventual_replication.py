@@ -340,6 +340,20 @@ def test_what_a_region_wrote_before_it_lost_its_replica_comes_to_its_new_one_too
     assert [table.items[region] for region in REGIONS] == [{"k": "v"}] * 3
 
 
+def test_a_change_that_is_just_being_put_into_the_source_comes_to_a_new_replica_too():
+    """How it works, MREC: changes are replicated to all other replicas."""
+    table = Table()
+    table.remove(AP)
+    table.write(EU, "k", "v", at=0)
+    arrival = table.rules.due(US, now_ms=35)
+    table.now_ms = 35
+    table.add(AP, source=US)  # Nothing is there to be copied yet.
+    table.rules.arrived(US, arrival)
+    table.run(until=1000)
+    assert table.items[AP] == {"k": "v"}
+    assert table.rules.remembered() == 0
+
+
 @given(data=st.data(), pickup_ms=st.sampled_from([0, 100]))
 def test_a_replica_that_is_added_amid_writes_ends_as_all_others(data, pickup_ms):
     """How it works, MREC: an item converges, in all replicas, to the version last written."""

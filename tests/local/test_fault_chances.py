@@ -1,5 +1,6 @@
 """Actions and chances without a network: what undoes what, and what strikes how often."""
 
+import asyncio
 import random
 
 import pytest
@@ -22,8 +23,11 @@ from infra.local.actions import (
     read_action,
     told,
 )
+from infra.local.control import Control
 from infra.local.faults import Fate, Faults
+from infra.local.network import Network
 from infra.local.refusals import with_refused, without
+from infra.local.region_control import RegionFailed
 from infra.local.replication import Links
 
 REGIONS = US, EU, AP = ("us-east-1", "eu-west-1", "ap-south-1")
@@ -168,3 +172,27 @@ def test_entries_that_a_bus_refuses_are_told_in_their_places():
     assert told_all["FailedEntryCount"] == 2
     assert chosen == [False, True, True, False]
     assert {one["ErrorCode"] for one in told_all["Entries"]} == {"ThrottlingException"}
+
+
+class FailingRegions:
+    """Regions of which none can be started."""
+
+    def __init__(self) -> None:
+        self.skews: list[tuple[str, int]] = []
+
+    async def skew(self, region: str, *, ms: int) -> None:
+        self.skews.append((region, ms))
+
+    async def start_all(self) -> None:
+        raise RegionFailed("it does not start")
+
+
+def test_calm_sets_every_clock_right_though_a_region_does_not_start():
+    network = Network(links(), faults())
+    network.faults.skew(Skew(region=EU, ms=5000))
+    regions = FailingRegions()
+    control = Control(network, None, regions=regions)
+    with pytest.raises(RegionFailed):
+        asyncio.run(control._carry_out(Calm()))
+    assert regions.skews == [(EU, 0)]
+    assert network.faults.skew_ms(EU) == 0

@@ -77,6 +77,8 @@ class EventualReplication:
             region: [] for region in self.replicas
         }
         self._waiting: dict[str, dict[int, Arrival]] = {region: {} for region in self.replicas}
+        # Those that have reached a replica, and of which it is not known yet that they are in it.
+        self._landing: dict[str, dict[int, Arrival]] = {region: {} for region in self.replicas}
         # The newest change of an item from one region to another, while it can be merged into.
         self._unsent: dict[tuple[str, str, Hashable], Arrival] = {}
 
@@ -100,17 +102,17 @@ class EventualReplication:
     def add_replica(self, region: str, *, source: str, now_ms: float) -> None:
         """Let a region have a replica, into which the caller copies what `source` holds.
 
-        What is on its way to `source` goes there as well. It is no newer than `source`, also
-        of items that are deleted there or were written there before it came.
+        What is on its way to `source`, or about to be put there, goes there as well. It is no
+        newer than `source`, also of items that are deleted there or were written before it came.
         """
         self.replicas = (*self.replicas, region)
-        self._heaps[region], self._waiting[region] = [], {}
+        self._heaps[region], self._waiting[region], self._landing[region] = [], {}, {}
         for held in self._held.values():
             held.pop(region, None)
             if source in held:
                 held[region] = held[source]
-        for waiting in list(self._waiting[source].values()):
-            self._launch(replace(waiting), to=region, now_ms=now_ms)
+        for coming in [*self._landing[source].values(), *self._waiting[source].values()]:
+            self._launch(replace(coming), to=region, now_ms=now_ms)
 
     def copy(self, key: Hashable, *, source: str, to: str) -> bool:
         """Note that `to` holds of an item what `source` does; ask under the item's locks in both.
@@ -130,7 +132,7 @@ class EventualReplication:
         for arrival in self._waiting.pop(region).values():
             self._forget_unsent(region, arrival)
             self._landed(arrival.key)
-        del self._heaps[region]
+        del self._heaps[region], self._landing[region]
 
     def due(self, region: str, *, now_ms: float) -> Arrival | None:
         """Take the next change that has reached a replica; `arrived` says what to do with it."""
@@ -138,7 +140,7 @@ class EventualReplication:
         while heap and heap[0][0] <= now_ms:
             arrives_ms, number, arrival = heapq.heappop(heap)
             if self._waiting[region].get(number) is arrival and arrival.arrives_ms == arrives_ms:
-                del self._waiting[region][number]
+                self._landing[region][number] = self._waiting[region].pop(number)
                 self._forget_unsent(region, arrival)
                 return arrival
         return None
@@ -153,6 +155,8 @@ class EventualReplication:
         key = arrival.key
         if self.wins(region, arrival):
             self._held.setdefault(key, {})[region] = arrival.stamp
+        # A replica that is gone meanwhile has none.
+        self._landing.get(region, {}).pop(arrival.number, None)
         self._landed(key)
 
     def next_ms(self, region: str) -> float:
