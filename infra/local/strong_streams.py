@@ -75,8 +75,8 @@ class StrongStreams:
             if operation == "DescribeStream":
                 return await self._describe(table, request, region)
             return await self._iterator(table, request, region)
-        except EngineError:
-            return internal_error()
+        except EngineError as error:
+            return error.answer or internal_error()
 
     def _of(self, stream_arn: str) -> ReplicatedTable | None:
         return self._tables.get(stream_arn.partition(":table/")[2].partition("/")[0])

@@ -511,6 +511,22 @@ def test_a_stream_position_that_is_none_is_refused(running, strong, where, error
     assert error in code
 
 
+def test_a_record_that_a_stream_has_not_is_told_as_such(running, strong):
+    put(running.dynamodb(US), strong, "k", v="1")
+    running.eventually(lambda: stream_of(running, EU, strong), within_s=5)
+    arn = running.dynamodb(EU).describe_table(TableName=strong)["Table"]["LatestStreamArn"]
+    streams = running.client("dynamodbstreams", EU)
+    (shard,) = streams.describe_stream(StreamArn=arn)["StreamDescription"]["Shards"]
+    iterator = streams.get_shard_iterator(
+        StreamArn=arn,
+        ShardId=shard["ShardId"],
+        ShardIteratorType="AT_SEQUENCE_NUMBER",
+        SequenceNumber="7" * 21,
+    )["ShardIterator"]
+    code, _ = refusal_of(lambda: streams.get_records(ShardIterator=iterator))
+    assert code == "TrimmedDataAccessException"
+
+
 def test_an_iterator_that_is_made_up_or_of_another_region_is_refused(running, strong):
     arn = running.dynamodb(EU).describe_table(TableName=strong)["Table"]["LatestStreamArn"]
     here, elsewhere = (running.client("dynamodbstreams", region) for region in (EU, AP))
