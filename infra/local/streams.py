@@ -58,19 +58,23 @@ class StreamDispatcher:
         """Dispatch until cancelled."""
         async with asyncio.TaskGroup() as tasks:
             while True:
-                for mapping in await self._mappings():
-                    if mapping.uuid not in self._running:
-                        reader = _ShardReader(
-                            self._region,
-                            self._engine_url,
-                            mapping,
-                            calls=self._calls,
-                            read=self._read,
-                        )
-                        self._running[mapping.uuid] = tasks.create_task(reader.run())
+                if (mappings := await self._mappings()) is not None:
+                    self._follow(mappings, tasks)
                 await asyncio.sleep(_REDISCOVER_S if self._running else _DISCOVER_S)
 
-    async def _mappings(self) -> list[StreamMapping]:
+    def _follow(self, mappings: list[StreamMapping], tasks: asyncio.TaskGroup) -> None:
+        """Read for these mappings from now on, and for none that is not among them any more."""
+        for uuid in self._running.keys() - {mapping.uuid for mapping in mappings}:
+            self._running.pop(uuid).cancel()
+        for mapping in mappings:
+            if mapping.uuid not in self._running:
+                reader = _ShardReader(
+                    self._region, self._engine_url, mapping, calls=self._calls, read=self._read
+                )
+                self._running[mapping.uuid] = tasks.create_task(reader.run())
+
+    async def _mappings(self) -> list[StreamMapping] | None:
+        """The region's mappings that are dispatched here; None while it does not say."""
         try:
             answer = await self._calls.send(
                 "GET",
@@ -81,7 +85,7 @@ class StreamDispatcher:
             found = answer.json()["EventSourceMappings"]
         except (ClientError, TimeoutError, EngineError) as error:
             _logger.debug("%s: no mappings yet: %s", self._region, error)
-            return []
+            return None
         return [
             StreamMapping.of(configuration)
             for configuration in found
