@@ -172,7 +172,18 @@ class GlobalTables:
             )
         if call.operation in BATCHES:
             return await self._batch(call)
-        return await (self._strong_tables if strong else self._eventual_tables).answer(call)
+        if call.operation == "BatchExecuteStatement":
+            # Each of its statements may read another table, wherever that is served.
+            statements = call.statements(self._known)
+            return merged(await asyncio.gather(*map(self._serve_one, statements)))
+        return await self._serve_one(call)
+
+    async def _serve_one(self, call: TableCall) -> Answer:
+        if call.tables & self.strong.keys():
+            return await self._strong_tables.answer(call)
+        if call.tables:
+            return await self._eventual_tables.answer(call)
+        return await self._to_engine(call)
 
     async def _batch(self, call: TableCall) -> Answer:
         """Split a batch into what the journal serves and what the region's engine does."""

@@ -100,6 +100,15 @@ class TableCall:
             self, request=request, tables=self.tables & items.keys(), body=orjson.dumps(request)
         )
 
+    def statements(self, known: KnownTable) -> list[TableCall]:
+        """The calls of a PartiQL batch, one for each of its statements, in their order."""
+        calls = []
+        for statement in self.request["Statements"]:
+            request = {**self.request, "Statements": [statement]}
+            tables = frozenset(name for word in _words([statement]) if (name := known(word)))
+            calls.append(replace(self, request=request, tables=tables, body=orjson.dumps(request)))
+        return calls
+
     def _parts(self) -> list[dict[str, Any]]:
         """The statements of a PartiQL batch, which is served as a whole; else the request."""
         of_batch = self.request.get("Statements", [self.request])

@@ -124,6 +124,18 @@ def test_what_is_no_item_or_key_is_told_from_one(operation, request_, well_forme
     assert call(operation, **request_).is_well_formed is well_formed
 
 
+def test_each_statement_of_a_batch_is_a_call_about_its_own_table():
+    statements = [
+        {"Statement": 'SELECT * FROM "antiphon-events" WHERE a = ?', "ConsistentRead": True},
+        {"Statement": "SELECT * FROM other WHERE a = ?"},
+    ]
+    batch = call("BatchExecuteStatement", Statements=statements)
+    ours, other = batch.statements(lambda named: TABLE if named == TABLE else None)
+    assert (ours.tables, other.tables) == ({TABLE}, frozenset())
+    assert (ours.reads_consistently, other.reads_consistently) == (True, False)
+    assert orjson.loads(other.body)["Statements"] == statements[1:]
+
+
 def test_the_keys_of_a_batch_are_those_of_its_puts_and_deletes():
     other = {"a": {"S": "sub.2"}, "q": {"N": "1"}}
     batch = call(

@@ -258,6 +258,25 @@ def test_partiql_reads_a_global_table_and_is_refused_where_it_would_write(runnin
         ConsistentRead=True,
     )
     assert [found["a"]["S"] for found in read["Items"]] == [fresh]
+    view = {"k": {"S": fresh}, "s": {"S": "view"}}
+    client.put_item(TableName="antiphon-views", Item=view)
+    batch = [
+        {
+            "Statement": 'SELECT * FROM "antiphon-events" WHERE a = ? AND q = ?',
+            "Parameters": [{"S": fresh}, {"N": "1"}],
+            "ConsistentRead": True,
+        },
+        {
+            "Statement": 'SELECT * FROM "antiphon-views" WHERE k = ? AND s = ?',
+            "Parameters": [{"S": fresh}, {"S": "view"}],
+            "ConsistentRead": True,
+        },
+    ]
+    answers = client.batch_execute_statement(Statements=batch)["Responses"]
+    assert [answer["Item"].get("a", answer["Item"].get("k")) for answer in answers] == [
+        {"S": fresh},
+        {"S": fresh},
+    ]
     refused = code_of(
         lambda: client.execute_statement(
             Statement="INSERT INTO \"antiphon-events\" VALUE {'a': ?, 'q': 2}",
