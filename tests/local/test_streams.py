@@ -71,8 +71,9 @@ def test_from_the_lowest_failed_record_on_all_come_again_and_nothing_is_lost(run
     put(running, poisoned, 1)
     put(running, fresh, 2, 3)
     running.eventually(lambda: len(batches(running, US, poisoned)) >= 3, within_s=10)
-    # What came before the failed record was checkpointed: it was given once.
-    assert [batch for batch in batches(running, US, fresh) if 1 in batch] in ([[1]], [[1, 2, 3]])
+    # What came before the failed record was checkpointed: it was given once, whatever had
+    # been written by then.
+    assert len([batch for batch in batches(running, US, fresh) if 1 in batch]) == 1
     running.behave(US, "projector")
     running.eventually(lambda: 3 in distinct(running, US, fresh), within_s=10)
     put(running, fresh, 4)
