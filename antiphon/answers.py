@@ -24,6 +24,7 @@ from antiphon.connection import (
     BasePort,
     Connection,
 )
+from antiphon.installation import dependencies_of
 from antiphon.ledger import DETAIL_TYPES
 from antiphon.mailboxes import BATCH, POLL_S
 from antiphon.reading import published_answers
@@ -118,10 +119,11 @@ def show(told: Told, *, as_json: bool) -> None:
 
 def latest_answers(connection: Connection, count: int) -> list[Told]:
     """The last answers published, oldest first, from the response tables of all regions."""
+    cipher = dependencies_of(connection, connection.regions[0]).cipher
     bodies = [
         body
         for region in connection.regions
-        for body in published_answers(connection.dynamodb(region))
+        for body in published_answers(connection.dynamodb(region), cipher)
     ]
     bodies.sort(key=lambda body: str(body.get("answered_at")))
     return [(DETAIL_TYPES.get(str(body.get("outcome")), ""), body) for body in bodies[-count:]]

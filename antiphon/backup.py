@@ -22,14 +22,17 @@ from antiphon.connection import (
     BasePort,
     Connection,
 )
+from antiphon.installation import dependencies_of
+from antiphon.opening import opened
 from antiphon.problems import Problem
 from antiphon.reading import EVENTS_TABLE, RESPONSES_TABLE, VIEWS_TABLE
-from antiphon.region_moves import wired
 from antiphon.running_source import RunningSource
 from antiphon.terminal import say
 from antiphon.verification.source import Item, Source
 from eventstore.commits import Commit, from_item, parse_commit_id, to_item
 from eventstore.errors import CorruptLog
+from eventstore.key_copies import KeyCopies
+from eventstore.sealing import IN_CLEAR, Cipher
 from projections.regions import Topology
 from projections.restoring import Kept
 
@@ -57,7 +60,7 @@ def backup(
     topology = source.topology()
     if missing := set(topology.not_lost) - set(source.regions):
         raise Problem(f"the answers of {', '.join(sorted(missing))} cannot be read; start it first")
-    deps = wired(connection, via=source.home)
+    deps = dependencies_of(connection, source.home)
     heading = Heading(
         taken_at=datetime.now(UTC).isoformat(timespec="seconds"),  # noqa: TID251 - only shown
         regions=tuple(topology.standings),
@@ -66,28 +69,40 @@ def backup(
         topology=topology,
     )
     lost = events_table != EVENTS_TABLE
-    count = write_backup(file, heading, lines_of(source, topology, lost=lost))
+    copies = KeyCopies(deps.subject_keys, deps.keys)
+    count = write_backup(
+        file, heading, lines_of(source, topology, lost=lost, copies=copies, cipher=deps.cipher)
+    )
     say(f"{count} commits and their answers are in {file}.", style="green")
     say("It holds what the log holds, personal data too: keep it as you keep the log.")
 
 
-def lines_of(source: Source, topology: Topology, *, lost: bool) -> Iterator[Kept | Lost]:
+def lines_of(
+    source: Source,
+    topology: Topology,
+    *,
+    lost: bool,
+    copies: KeyCopies,
+    cipher: Cipher = IN_CLEAR,
+) -> Iterator[Kept | Lost]:
     """Yield what belongs into a backup; a commit's answers are read after it.
 
     Args:
         source: where to read.
         topology: who may have answered for whom.
         lost: tell the answers to commits that the log does not have, too.
+        copies: of the keys of those whose data is sealed.
+        cipher: opens the answers that are lost, to tell which commands they were to.
 
     Raises Problem if a commit cannot be read: a backup must not leave it out silently.
 
     """
     for page in source.log_pages():
-        yield from _kept(source, topology, [_commit(item) for item in page])
+        yield from _kept(source, topology, [_commit(item) for item in page], copies)
     if lost:
         for region in source.regions:
             for page in source.pages(region, "responses"):
-                yield from _lost(source, region, page)
+                yield from _lost(source, region, list(opened(page, cipher)))
 
 
 def _commit(item: Item) -> Commit:
@@ -101,7 +116,9 @@ def _commit(item: Item) -> Commit:
     return commit
 
 
-def _kept(source: Source, topology: Topology, commits: Sequence[Commit]) -> Iterator[Kept]:
+def _kept(
+    source: Source, topology: Topology, commits: Sequence[Commit], copies: KeyCopies
+) -> Iterator[Kept]:
     asked: dict[str, list[Item]] = defaultdict(list)
     for commit in commits:
         standing = topology.standings.get(commit.origin)
@@ -113,7 +130,12 @@ def _kept(source: Source, topology: Topology, commits: Sequence[Commit]) -> Iter
         for item in source.get(region, "responses", keys):
             answers[item["c"]["S"]][region] = item
     for commit in commits:
-        yield Kept(commit=commit, answers=answers.get(commit.commit_id, {}))
+        sealed = any(event.sealed for event in commit.events)
+        yield Kept(
+            commit=commit,
+            answers=answers.get(commit.commit_id, {}),
+            key=copies.copy_of(commit.aggregate_id) if sealed else None,
+        )
 
 
 def _lost(source: Source, region: str, page: Sequence[Item]) -> Iterator[Lost]:

@@ -5,6 +5,7 @@ which they can be put back, then what was lost, then how many lines there were a
 A file without its last line, or with another hash, is refused before anything is put back.
 """
 
+import base64
 import gzip
 import hashlib
 import os
@@ -18,7 +19,7 @@ import orjson
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from antiphon.problems import Problem
-from eventstore.commits import from_item, to_image
+from eventstore.commits import from_item, to_image, with_binaries, with_text_binaries
 from eventstore.errors import CorruptLog
 from projections.regions import Topology
 from projections.restoring import Kept
@@ -116,7 +117,9 @@ def read_lines(file: Path) -> Iterator[Kept | Lost]:
             if "lost" in told:
                 yield Lost(region=told["region"], answer=told["lost"])
             else:
-                yield Kept(commit=from_item(told["commit"]), answers=told["answers"])
+                answers = {region: with_binaries(a) for region, a in told["answers"].items()}
+                key = base64.b64decode(told["key"]) if "key" in told else None
+                yield Kept(commit=from_item(told["commit"]), answers=answers, key=key)
         except (KeyError, CorruptLog) as error:
             raise Problem(f"line {number + 1} of {file} cannot be read: {error}") from error
 
@@ -124,7 +127,13 @@ def read_lines(file: Path) -> Iterator[Kept | Lost]:
 def _encoded(line: Kept | Lost) -> bytes:
     if isinstance(line, Lost):
         return orjson.dumps({"lost": line.answer, "region": line.region})
-    return orjson.dumps({"commit": to_image(line.commit), "answers": line.answers})
+    told: dict[str, Any] = {
+        "commit": to_image(line.commit),
+        "answers": {region: with_text_binaries(item) for region, item in line.answers.items()},
+    }
+    if line.key is not None:
+        told["key"] = base64.b64encode(line.key).decode()
+    return orjson.dumps(told)
 
 
 def _lines(file: Path) -> Iterator[bytes]:

@@ -5,6 +5,7 @@ from antiphon.backup import backup
 from antiphon.bench import bench
 from antiphon.dlq import dlq
 from antiphon.feed import feed
+from antiphon.forget import forget
 from antiphon.get import get
 from antiphon.homes import homes
 from antiphon.problems import new_command_group
@@ -84,3 +85,7 @@ app.command(rich_help_panel=OPERATE, epilog="Example: antiphon backup antiphon-2
 app.command(
     rich_help_panel=OPERATE, epilog="Example: antiphon restore antiphon-2026-11-24.gz --dry-run"
 )(restore)
+app.command(
+    rich_help_panel=OPERATE,
+    epilog="Examples: antiphon forget 262011234567890; antiphon forget 262011234567890 --yes",
+)(forget)

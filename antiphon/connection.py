@@ -16,6 +16,7 @@ from pydantic import ValidationError
 
 from antiphon.network import Wan
 from antiphon.problems import NothingListening, Problem
+from eventstore.subject_keys import Kms
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -175,6 +176,11 @@ class Connection:
     def events(self, region: str) -> "EventBridgeClient":
         """Make a client of a region's event bus."""
         return _session().client("events", **self._settings(region))
+
+    def kms(self, region: str) -> Kms:
+        """Make a client of a region's keys."""
+        client: Kms = _session().client("kms", **self._settings(region))
+        return client
 
     def functions(self, region: str) -> "LambdaClient":
         """Make a client of a region's functions."""

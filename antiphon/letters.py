@@ -14,6 +14,7 @@ from typing import Any
 import orjson
 
 from antiphon.connection import Connection
+from antiphon.installation import dependencies_of
 from antiphon.problems import Problem
 from antiphon.terminal import MS_PER_S, print_table
 from projections.letters import Letter, LetterStore
@@ -66,7 +67,7 @@ class Told:
 
 
 def store_of(connection: Connection, region: str) -> LetterStore:
-    """Open the letters of a region."""
+    """Open the letters of a region, for what does not look into their messages."""
     return LetterStore(connection.dynamodb(region), table=LETTERS_TABLE)
 
 
@@ -93,7 +94,7 @@ def named(connection: Connection, letter_id: str, *, region: str | None) -> list
     found = [
         Found(region=name, letter=letter)
         for name in regions
-        if (letter := store_of(connection, name).get(letter_id)) is not None
+        if (letter := dependencies_of(connection, name).letters.get(letter_id)) is not None
     ]
     if not found:
         raise Problem(f"no letter {letter_id} in {', '.join(regions)}; see: antiphon dlq list")

@@ -2,7 +2,7 @@
 
 Reads each queue by long polls in a thread of its own and deletes what it read, so play a
 feed only where no other producer needs the answers. Only following along, without taking
-anything away, is `answers`' work.
+anything away, is `answers`' work. Answers about somebody forgotten are taken away unread.
 """
 
 import asyncio
@@ -26,6 +26,8 @@ BATCH = 10
 # Short enough that a player which has everything does not wait long for its last poll.
 POLL_S = 1
 PAUSE_AFTER_FAILURE_S = 1.0
+# While a whole mailbox is looked through.
+OUT_OF_SIGHT_S = 300
 
 
 class Mailbox:
@@ -87,3 +89,38 @@ async def watch_mailbox(mailbox: Mailbox, arrived: Callable[[Arrival], None]) ->
             continue
         for arrival in arrivals:
             arrived(arrival)
+
+
+def erase_answers(connection: Connection, region: str, aggregate_id: str) -> int:
+    """Delete the answers about an aggregate that wait in a region's mailbox; return how many.
+
+    Whatever else lies there is put back at once, and in no order, as the queue has none.
+    """
+    client = connection.sqs(region)
+    url = client.get_queue_url(QueueName=ANSWERS_QUEUE)["QueueUrl"]
+    erased, kept = 0, []
+    try:
+        # Bounded: what was received is out of sight until this is over.
+        while messages := _received(client, url):
+            for message in messages:
+                if aggregate_id in message["Body"]:
+                    client.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
+                    erased += 1
+                else:
+                    kept.append(message["ReceiptHandle"])
+    finally:
+        for handle in kept:
+            client.change_message_visibility(
+                QueueUrl=url, ReceiptHandle=handle, VisibilityTimeout=0
+            )
+    return erased
+
+
+def _received(client: "SQSClient", url: str) -> list["MessageTypeDef"]:
+    received = client.receive_message(
+        QueueUrl=url,
+        MaxNumberOfMessages=BATCH,
+        WaitTimeSeconds=POLL_S,
+        VisibilityTimeout=OUT_OF_SIGHT_S,
+    )
+    return received.get("Messages", [])

@@ -12,7 +12,9 @@ import orjson
 from antiphon.connection import Connection
 from antiphon.problems import Problem
 from eventstore.errors import StoreUnavailable
+from eventstore.sealing import Cipher
 from projections.regions import ControlStore, Topology
+from projections.responses import opened_body
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -59,8 +61,9 @@ def pending_answers(client: "DynamoDBClient") -> Iterator[int]:
         yield from (int(item["due"]["N"]) for item in page["Items"])
 
 
-def published_answers(client: "DynamoDBClient") -> Iterator[dict[str, Any]]:
-    """Yield the bodies of the answers that a region has published."""
+def published_answers(client: "DynamoDBClient", cipher: Cipher) -> Iterator[dict[str, Any]]:
+    """Yield the bodies of the answers that a region has published, as far as they are kept."""
     for item in scan(client, RESPONSES_TABLE):
-        if "published" in item:
-            yield orjson.loads(item["body"]["S"])
+        body = opened_body(item, cipher) if "published" in item else None
+        if body is not None:
+            yield orjson.loads(body)

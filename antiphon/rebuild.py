@@ -25,11 +25,11 @@ from antiphon.connection import (
     BasePort,
     Connection,
 )
+from antiphon.installation import settings_of
 from antiphon.problems import BAD_VERDICT, Problem
 from antiphon.rebuild_display import RebuildDisplay
 from antiphon.rebuild_lease import Lease, Pace
 from antiphon.rebuilding import Driver
-from antiphon.region_moves import settings_of
 from antiphon.terminal import MS_PER_S, print_json, print_table, say
 from eventstore.errors import StoreUnavailable
 from handlers.dependencies import Dependencies
@@ -202,11 +202,12 @@ class _Clients:
 
     def __init__(self, connection: Connection, pace: Pace) -> None:
         self.dynamodb = cache(lambda region: pace.meter(connection.dynamodb(region)))
+        self.kms = cache(connection.kms)
 
 
 def _engine(connection: Connection, region: str, pace: Pace) -> Rebuild:
     settings = settings_of(connection, region)
-    # Of all services that functions have clients of, this is what is needed here.
+    # Of all services that functions have clients of, these are what is needed here.
     return Dependencies(settings, _Clients(connection, pace)).rebuild  # type: ignore[arg-type]
 
 

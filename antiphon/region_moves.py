@@ -7,18 +7,17 @@ lost. Nothing here decides anything; that is `projections.draining`'s work.
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from functools import cache, partial
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import orjson
 
 from antiphon.connection import Connection
+from antiphon.installation import dependencies_of
 from antiphon.letters import store_of
 from antiphon.problems import Problem
-from antiphon.reading import RESPONDER
 from antiphon.terminal import MS_PER_S
 from eventstore.scanning import SEGMENTS, LogScan
-from handlers.dependencies import Dependencies
 from handlers.settings import Settings
 from projections.adoption import Adoption
 from projections.catching_up import Comparison
@@ -41,35 +40,9 @@ PUT_AGAIN_S = 2.0
 T = TypeVar("T")
 
 
-class _Clients:
-    """Clients of every region, each made once: the functions' code asks for them again."""
-
-    def __init__(self, connection: Connection) -> None:
-        self.dynamodb = cache(connection.dynamodb)
-        self.sqs = cache(connection.sqs)
-        self.events = cache(connection.events)
-
-
-def settings_of(connection: Connection, via: str) -> Settings:
-    """Return the settings of the functions in a region; raises Problem if they are not all set."""
-    configuration = connection.functions(via).get_function_configuration(FunctionName=RESPONDER)
-    variables = configuration.get("Environment", {}).get("Variables", {})
-    try:
-        return Settings.of(variables, region=via)
-    except ValueError as error:
-        told = f"the settings of {RESPONDER} in {via} are not those of this version"
-        raise Problem(f"{told}; deploy the templates again ({error})") from error
-
-
-def wired(connection: Connection, *, via: str) -> Dependencies:
-    """Return the parts of the functions of a region, for all regions, as an operator uses them."""
-    # Of all services that functions have clients of, these are what is needed here.
-    return Dependencies(settings_of(connection, via), _Clients(connection))  # type: ignore[arg-type]
-
-
 def open_moves(connection: Connection, *, via: str) -> RegionMoves:
     """Return the moves of regions as seen from the region `via`."""
-    deps = wired(connection, via=via)
+    deps = dependencies_of(connection, via)
     settings, client = deps.settings, connection.dynamodb(via)
     scan = _scan(client, settings)
     return RegionMoves(
@@ -102,17 +75,16 @@ def open_moves(connection: Connection, *, via: str) -> RegionMoves:
 
 def open_home_moves(connection: Connection, *, via: str) -> HomeMoves | None:
     """Return the moves of homes as seen from the region `via`; None in STRONG mode."""
-    settings = settings_of(connection, via)
+    deps = dependencies_of(connection, via)
+    settings = deps.settings
     if settings.mode != "EVENTUAL":
         return None
-    clients = _Clients(connection)
-    deps = Dependencies(settings, clients)  # type: ignore[arg-type]
-    client = clients.dynamodb(via)
+    client = connection.dynamodb(via)
     return HomeMoves(
         homes=HomesStore(client, table=settings.control_table),
         states=ControlStore(client, table=settings.control_table, regions=settings.regions),
         comparison_of=lambda region: Comparison(
-            scan=_scan(clients.dynamodb(region), settings),
+            scan=_scan(connection.dynamodb(region), settings),
             log=deps.log_of(region),
             projections=deps.projections,
             views_of=deps.views_of,

@@ -10,8 +10,9 @@ from functools import partial
 from itertools import groupby
 
 from antiphon.connection import Connection
+from antiphon.installation import dependencies_of
 from antiphon.problems import Problem
-from antiphon.region_moves import sweep, wired
+from antiphon.region_moves import sweep
 from antiphon.terminal import print_table, say
 from eventstore.errors import StoreUnavailable
 from projections.builds import Builds, Registered
@@ -78,7 +79,7 @@ def print_mended(told: Sequence[Mended]) -> None:
 
 
 def _repair(connection: Connection, region: str) -> Repair:
-    deps = wired(connection, via=region)
+    deps = dependencies_of(connection, region)
     return Repair(
         log=deps.log,
         registry=deps.registry,
@@ -88,6 +89,7 @@ def _repair(connection: Connection, region: str) -> Repair:
         ring=partial(deps.queues.ring, region),
         sweep=lambda: _answered(sweep(connection, region)),
         now_ms=deps.edge.now_ms,
+        cipher=deps.cipher,
         bounds=deps.settings,
     )
 

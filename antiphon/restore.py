@@ -9,6 +9,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Annotated
@@ -24,10 +25,12 @@ from antiphon.connection import (
     BasePort,
     Connection,
 )
+from antiphon.installation import dependencies_of
 from antiphon.problems import Problem
-from antiphon.region_moves import open_moves, wired
+from antiphon.region_moves import open_moves
 from antiphon.terminal import print_json, say
 from eventstore.errors import StoreUnavailable
+from eventstore.key_copies import KeyCopies
 from handlers.dependencies import Dependencies
 from projections.draining import Step
 from projections.regions import RegionRefused, RegionState
@@ -73,7 +76,7 @@ def restore(
     """
     heading = read_heading(file)
     connection = Connection.open(base_port=base_port, aws_port=aws_port)
-    deps = wired(connection, via=connection.regions[0])
+    deps = dependencies_of(connection, connection.regions[0])
     check_fits(heading, deps)
     check_new(connection, deps)
     if dry_run:
@@ -159,10 +162,12 @@ def put_back(deps: Dependencies, lines: Iterator[Kept | Lost], *, silent: bool) 
     restored = Restored()
     # Clients are made in one thread and used in several.
     responses = {region: deps.responses_of(region) for region in deps.settings.regions}
+    copies = KeyCopies(deps.subject_keys, deps.keys)
     to = Restoring(
         log=deps.log,
         responses_of=responses.__getitem__,
         pause=lambda: time.sleep(PAUSE_S),
+        put_key=partial(copies.put_back, at_ms=deps.edge.now_ms()),
     )
     told_s = time.monotonic()
     with ThreadPoolExecutor(SIDE_BY_SIDE, thread_name_prefix="restore") as pool:

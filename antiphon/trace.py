@@ -20,9 +20,9 @@ from antiphon.connection import (
     BasePort,
     Connection,
 )
+from antiphon.installation import dependencies_of
 from antiphon.letters import Found
 from antiphon.problems import Problem
-from antiphon.region_moves import wired
 from antiphon.terminal import MS_PER_S, print_json
 from antiphon.trace_display import print_found, print_trace
 from antiphon.tracing import Look, Trace, trace_of
@@ -64,7 +64,7 @@ def trace(
     there = [region for region in connection.regions if region not in dead]
     if not there:
         raise Problem("every region is killed; start one with: antiphon region start REGION")
-    regions = Regions(connection, wired(connection, via=there[0]), there=there)
+    regions = Regions(connection, dependencies_of(connection, there[0]), there=there)
     if search:
         found = regions.search(identifier)
         if len(found) > 1:

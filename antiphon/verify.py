@@ -21,10 +21,11 @@ from antiphon.connection import (
     Connection,
 )
 from antiphon.feed_display import print_violations
+from antiphon.installation import dependencies_of
 from antiphon.letters import store_of
+from antiphon.opening import Opened
 from antiphon.problems import BAD_VERDICT, NOT_SETTLED, Problem
 from antiphon.reading import read_topology
-from antiphon.region_moves import wired
 from antiphon.repairing import Mended, carry_out, print_mended, print_plan
 from antiphon.running_source import RunningSource
 from antiphon.terminal import output, print_json, say
@@ -89,9 +90,9 @@ def settled_verdict(connection: Connection, *, settle_s: float) -> Verdict:
 
     """
     source = RunningSource(connection)
-    deps = wired(connection, via=source.home)
+    deps = dependencies_of(connection, source.home)
     audit = Audit(
-        source=source,
+        source=Opened(source, deps.cipher),
         projections=deps.projections,
         registry=deps.registry,
         keys=deps.keys,

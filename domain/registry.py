@@ -26,7 +26,8 @@ class Registry:
         """Take the aggregates.
 
         Raises:
-            ValueError: two of them share a name, a tag or a command type.
+            ValueError: two of them share a name, a tag or a command type, or one has
+                personal data that nothing forgets.
 
         """
         self.aggregates = tuple(aggregates)
@@ -43,6 +44,8 @@ class Registry:
             raise ValueError(f"two aggregates have the tag {aggregate.tag!r}")
         if any(aggregate.name == known.name for known in self._by_tag.values()):
             raise ValueError(f"two aggregates have the name {aggregate.name!r}")
+        if aggregate.has_personal_data and aggregate.forget is None:
+            raise ValueError(f"{aggregate.name} has personal data, and no command to forget it")
         self._by_tag[aggregate.tag] = aggregate
         for command in aggregate.commands:
             if command.__name__ in self._by_command:

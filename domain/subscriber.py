@@ -8,10 +8,12 @@
 | SuspendSubscriber    | `unknown_subscriber` | suspended        | `already_suspended`    |
 | ResumeSubscriber     | `unknown_subscriber` | nothing          | resumed                |
 | TerminateSubscriber  | `unknown_subscriber` | terminated       | terminated             |
+| ForgetSubscriber     | `unknown_subscriber` | forgotten        | forgotten              |
 
 What is so already is nothing to do rather than refused: an active subscriber activated with
 the same data, the same profile or number, a suspension for the same reason. A terminated one
-refuses everything with `subscriber_terminated`, but for the same termination: nothing to do.
+refuses everything with `subscriber_terminated`, but for the same termination: nothing to do,
+and for being forgotten. A forgotten one refuses everything with `subscriber_forgotten`, for ever.
 """
 
 from datetime import datetime
@@ -19,16 +21,16 @@ from typing import Literal, assert_never
 
 from pydantic import BaseModel, ConfigDict
 
-from domain.aggregate import Aggregate, Command, CommandRefused, Event
+from domain.aggregate import FORGOTTEN, Aggregate, Command, CommandRefused, Event, Personal
 from domain.identifiers import Iccid, Imsi, Msisdn, Reason, ServiceProfile
 
 
 class SubscriberActivated(Event):
     """The subscription began."""
 
-    imsi: str
-    msisdn: str
-    iccid: str
+    imsi: Personal
+    msisdn: Personal
+    iccid: Personal
     service_profile: str
 
 
@@ -41,7 +43,7 @@ class ServiceProfileChanged(Event):
 class MsisdnChanged(Event):
     """The subscriber's number changed."""
 
-    msisdn: str
+    msisdn: Personal
 
 
 class SubscriberSuspended(Event):
@@ -60,6 +62,12 @@ class SubscriberTerminated(Event):
     reason: str
 
 
+class SubscriberForgotten(Event):
+    """Who the subscriber was is to be forgotten, everywhere and for ever."""
+
+    forgets = True
+
+
 SubscriberEvent = (
     SubscriberActivated
     | ServiceProfileChanged
@@ -67,6 +75,7 @@ SubscriberEvent = (
     | SubscriberSuspended
     | SubscriberResumed
     | SubscriberTerminated
+    | SubscriberForgotten
 )
 
 
@@ -79,7 +88,7 @@ class Subscriber(BaseModel):
     msisdn: str
     iccid: str
     service_profile: str
-    status: Literal["active", "suspended", "terminated"] = "active"
+    status: Literal["active", "suspended", "terminated", "forgotten"] = "active"
     reason: str | None = None
 
 
@@ -87,6 +96,9 @@ def evolve(state: Subscriber | None, event: SubscriberEvent) -> Subscriber:
     """Return the state after one more event."""
     if isinstance(event, SubscriberActivated):
         return Subscriber(**event.model_dump())
+    if isinstance(event, SubscriberForgotten):
+        nobody = dict.fromkeys(("imsi", "msisdn", "iccid", "service_profile"), FORGOTTEN)
+        return Subscriber(**nobody, status="forgotten")
     assert state is not None, "a subscriber's first event is its activation"
     match event:
         case ServiceProfileChanged() | MsisdnChanged():
@@ -144,7 +156,13 @@ class TerminateSubscriber(Command):
     reason: Reason
 
 
-SubscriberCommand = (
+class ForgetSubscriber(Command):
+    """Forget who the subscriber was; `antiphon forget` sends it and does the rest."""
+
+    imsi: Imsi
+
+
+_CommandBeforeTheEnd = (
     ActivateSubscriber
     | ChangeServiceProfile
     | ChangeMsisdn
@@ -152,6 +170,7 @@ SubscriberCommand = (
     | ResumeSubscriber
     | TerminateSubscriber
 )
+SubscriberCommand = _CommandBeforeTheEnd | ForgetSubscriber
 
 
 def decide(
@@ -164,8 +183,16 @@ def decide(
     """Return what a command does to a subscriber; the table above is the whole of it."""
     if state is None:
         return _activate(command)
-    if state.status == "terminated":
+    if isinstance(command, ForgetSubscriber):
+        return () if state.status == "forgotten" else (SubscriberForgotten(),)
+    if state.status in {"terminated", "forgotten"}:
         return _after_the_end(state, command)
+    return _before_the_end(state, command)
+
+
+def _before_the_end(
+    state: Subscriber, command: _CommandBeforeTheEnd
+) -> tuple[SubscriberEvent, ...]:
     events: tuple[SubscriberEvent, ...]
     match command:
         case ActivateSubscriber():
@@ -209,6 +236,8 @@ def _suspend(state: Subscriber, reason: str) -> tuple[SubscriberEvent, ...]:
 
 
 def _after_the_end(state: Subscriber, command: SubscriberCommand) -> tuple[SubscriberEvent, ...]:
+    if state.status == "forgotten":
+        raise CommandRefused("subscriber_forgotten", "the subscriber was forgotten, for good")
     if isinstance(command, TerminateSubscriber) and command.reason == state.reason:
         return ()
     raise CommandRefused("subscriber_terminated", "the subscription ended for good")
@@ -239,6 +268,7 @@ SUBSCRIBER = Aggregate(
         SubscriberSuspended,
         SubscriberResumed,
         SubscriberTerminated,
+        SubscriberForgotten,
     ),
     commands=(
         ActivateSubscriber,
@@ -247,8 +277,10 @@ SUBSCRIBER = Aggregate(
         SuspendSubscriber,
         ResumeSubscriber,
         TerminateSubscriber,
+        ForgetSubscriber,
     ),
     natural_key=_imsi_of,
     decide=decide,
     evolve=evolve,
+    forget=ForgetSubscriber,
 )

@@ -32,6 +32,12 @@ class Bounds(BaseModel):
     state_bytes: Annotated[
         int, Field(ge=1024, le=256 * 1024, description="Bytes that an aggregate's state may have")
     ] = 256 * 1024
+    keys_fresh_s: Annotated[
+        float,
+        Field(
+            gt=0, le=600, description="Seconds for which a subject's key that was read may be used"
+        ),
+    ] = 10.0
     warm_aggregates: Annotated[
         int, Field(ge=1, le=1_000_000, description="Aggregates kept in memory")
     ] = 2_000

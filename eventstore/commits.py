@@ -18,7 +18,10 @@ from eventstore.errors import CorruptLog
 # Sort key of a commit = epoch x EPOCH_SPAN + sequence of its first event. The epoch is 0 while
 # one order for all regions exists (STRONG mode), so there the position is the sequence.
 EPOCH_SPAN = 10**12
+# The second has sealed fields. A version that knows only the first refuses it, instead of taking
+# `forgotten` for what was sealed.
 FORMAT = 1
+SEALED_FORMAT = 2
 MAX_EVENTS = 25
 MAX_EVENT_BYTES = 128 * 1024
 # 9999-12-31: what is later than any date can be shown is no time.
@@ -41,11 +44,16 @@ _OUTCOMES: dict[str, Outcome] = {REFUSED: "rejected", UNCHANGED: "unchanged"}
 
 @dataclass(frozen=True, slots=True)
 class RecordedEvent:
-    """One event as stored: its topic, the version of its format, its JSON."""
+    """One event as stored: its topic, the version of its format, its JSON.
+
+    `sealed` is the JSON of its personal fields under the subject's key; in `data` these read
+    `forgotten`. It is empty where nothing is personal.
+    """
 
     topic: str
     version: int
     data: bytes
+    sealed: bytes = b""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -136,22 +144,32 @@ def to_item(commit: Commit) -> Item:
         "a": {"S": commit.aggregate_id},
         "q": {"N": str(commit.position)},
         "p": {"N": str(commit.predecessor)},
-        "e": {
-            "L": [
-                {"M": {"t": {"S": e.topic}, "v": {"N": str(e.version)}, "d": {"B": e.data}}}
-                for e in commit.events
-            ]
-        },
+        "e": {"L": [{"M": _event_item(event)} for event in commit.events]},
         "k": {"B": commit.token},
         "h": {"B": commit.content_hash},
         "m": {"M": command},
         "o": {"S": commit.origin},
         "r": {"N": str(commit.recorded_at_ms)},
         "c": {"S": commit.correlation_id},
-        "f": {"N": str(FORMAT)},
+        "f": {"N": str(SEALED_FORMAT if _has_seals(commit) else FORMAT)},
     }
     if commit.traceparent is not None:
         item["tp"] = {"S": commit.traceparent}
+    return item
+
+
+def _has_seals(commit: Commit) -> bool:
+    return any(event.sealed for event in commit.events)
+
+
+def _event_item(event: RecordedEvent) -> Item:
+    item: Item = {
+        "t": {"S": event.topic},
+        "v": {"N": str(event.version)},
+        "d": {"B": event.data},
+    }
+    if event.sealed:
+        item["s"] = {"B": event.sealed}
     return item
 
 
@@ -163,7 +181,7 @@ def from_item(item: Mapping[str, Any]) -> Commit:
 
     """
     try:
-        if _number(item["f"]) != FORMAT:
+        if _number(item["f"]) not in {FORMAT, SEALED_FORMAT}:
             raise CorruptLog(f"commit format {item['f']['N']} is unknown to this version")
         commit = _commit(item)
         _check(commit)
@@ -220,13 +238,27 @@ def to_image(commit: Commit) -> Item:
     return _with_text_binaries(to_item(commit))
 
 
+def with_text_binaries(item: Item) -> Item:
+    """Return an item that JSON can hold: binary values as base64 text."""
+    return _with_text_binaries(item)
+
+
+def with_binaries(item: Mapping[str, Any]) -> Item:
+    """Return an item that was told by `with_text_binaries` as it was; one without lists or maps."""
+    return {
+        name: {"B": base64.b64decode(value["B"])} if "B" in value else value
+        for name, value in item.items()
+    }
+
+
 def size_of(events: Sequence[RecordedEvent]) -> int:
     """Return the bytes that the events take in the item, without their few key bytes."""
-    return sum(len(event.data) + len(event.topic) for event in events)
+    return sum(len(event.data) + len(event.topic) + len(event.sealed) for event in events)
 
 
 def _event(entry: Mapping[str, Any]) -> RecordedEvent:
-    return RecordedEvent(_text(entry["t"]), _number(entry["v"]), _binary(entry["d"]))
+    sealed = _binary(entry["s"]) if "s" in entry else b""
+    return RecordedEvent(_text(entry["t"]), _number(entry["v"]), _binary(entry["d"]), sealed)
 
 
 def _number(value: Mapping[str, Any]) -> int:

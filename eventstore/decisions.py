@@ -35,12 +35,14 @@ from eventstore.errors import (
     ExpectationNotMet,
     KeyReused,
     StoreUnavailable,
+    SubjectForgotten,
     TooLarge,
 )
 from eventstore.folding import Fold, record, record_refusal, record_unchanged
 from eventstore.identity import Keys
 from eventstore.loading import Loader
 from eventstore.log import CommitLog
+from eventstore.sealing import IN_CLEAR, Cipher
 from eventstore.snapshots import Snapshots
 from eventstore.tenure import Everywhere, Tenure, Tenures
 
@@ -111,6 +113,7 @@ class EventStore:
         snapshots: Snapshots | None = None,
         tenures: Tenures | None = None,
         elsewhere: Callable[[], Sequence[CommitLog]] = tuple,
+        cipher: Cipher = IN_CLEAR,
     ) -> None:
         self._log = log
         self._keys = keys
@@ -119,7 +122,8 @@ class EventStore:
         self._bounds = bounds or Bounds()
         self._tenures: Tenures = tenures or Everywhere()
         self._has_branches = tenures is not None
-        self._loader = Loader(log, snapshots, self._bounds, elsewhere)
+        self._cipher = cipher
+        self._loader = Loader(log, snapshots, self._bounds, elsewhere, cipher=cipher)
 
     def decide(self, request: CommandRequest) -> Decision:
         """Return the one decision of a command: a new commit, or the first one it ever got.
@@ -132,6 +136,7 @@ class EventStore:
             Superseded: it is, but on a branch that does not count.
             TooLarge: the decision does not fit one commit, or its state one aggregate.
             NotHome: another region appends to the aggregate.
+            SubjectForgotten: the subject's key is destroyed, and the log does not say so.
             StoreUnavailable: the outcome is unknown; the same command is safe to send again.
             CorruptLog: the aggregate's log cannot be folded.
 
@@ -159,7 +164,9 @@ class EventStore:
                 first = self._first(attempted, fold)
             if first is not None:
                 return Decision(first, duplicate=True, attempts=attempt)
-            commit = self._commit_of(attempted, fold, now)
+            commit, fold = self._commit_of(attempted, fold, now)
+            if commit is None:
+                continue
             self._check_tenure(attempted)
             try:
                 there = self._log.put(commit, unless=attempted.tenure.unless(fold.last_position))
@@ -211,10 +218,8 @@ class EventStore:
             # Another was first in this epoch, or a commit of an older one has just arrived.
             return self._load(attempted, self._clock.now())
         fold = self._loader.advance(attempted.request.aggregate, fold, there)
-        if attempt > 1:
-            # Not alone: catch up with all of them instead of meeting each in turn.
-            fold = self._loader.read_on(attempted.request.aggregate, attempted.aggregate_id, fold)
-        return fold
+        # Not alone a second time: catch up with all of them instead of meeting each in turn.
+        return self._read_on(attempted, fold) if attempt > 1 else fold
 
     def _load(self, attempted: _Attempted, now: datetime) -> Fold:
         fold = self._loader.load(
@@ -287,7 +292,7 @@ class EventStore:
         request = attempted.request
         expected = request.expected_sequence
         if expected is not None and expected != fold.changed_at:
-            fold = self._loader.read_on(request.aggregate, attempted.aggregate_id, fold)
+            fold = self._read_on(attempted, fold)
             # A duplicate gets its first decision before any precondition is asked.
             if expected != fold.changed_at and self._first(attempted, fold) is None:
                 raise ExpectationNotMet(
@@ -302,13 +307,31 @@ class EventStore:
                 raise DependencyNotReached("the commit named by depends_on is not in the log yet")
         return fold
 
-    def _commit_of(self, attempted: _Attempted, fold: Fold, now: datetime) -> Commit:
+    def _read_on(self, attempted: _Attempted, fold: Fold) -> Fold:
+        aggregate = attempted.request.aggregate
+        return self._loader.read_on(aggregate, attempted.aggregate_id, fold)
+
+    def _commit_of(
+        self, attempted: _Attempted, fold: Fold, now: datetime
+    ) -> tuple[Commit | None, Fold]:
+        """Return the decision on a fold; None, and the log's own fold, if it is too old for one.
+
+        What would be sealed with a destroyed key was decided on a fold from before that: the log
+        says that the subject is to be forgotten, and must be asked for first decisions again.
+        """
+        try:
+            events = self._decided(attempted, fold, now)
+        except SubjectForgotten:
+            fold = self._read_on(attempted, fold)
+            if not fold.forgotten:
+                raise
+            return None, fold
         request = attempted.request
-        return Commit(
+        commit = Commit(
             aggregate_id=attempted.aggregate_id,
             position=attempted.tenure.next_position(fold.last_position),
             predecessor=fold.last_position,
-            events=self._decided(request, fold, now),
+            events=events,
             token=attempted.token,
             content_hash=attempted.content_hash,
             command=CommandStamp(
@@ -323,16 +346,27 @@ class EventStore:
             correlation_id=request.correlation_id,
             traceparent=request.traceparent,
         )
+        return commit, fold
 
     def _decided(
-        self, request: CommandRequest, fold: Fold, now: datetime
+        self, attempted: _Attempted, fold: Fold, now: datetime
     ) -> tuple[RecordedEvent, ...]:
         """Return the decision as events: a refusal and a no-op are decisions too."""
+        request = attempted.request
         try:
             decided = request.aggregate.decide(fold.state, request.command, now=now)
         except CommandRefused as refused:
             return (record_refusal(refused.reason, refused.message),)
-        events = tuple(record(request.aggregate, event) for event in decided)
+        events = tuple(
+            record(
+                request.aggregate,
+                event,
+                aggregate_id=attempted.aggregate_id,
+                position=attempted.tenure.next_position(fold.last_position) + offset,
+                cipher=self._cipher,
+            )
+            for offset, event in enumerate(decided)
+        )
         size = size_of(events)
         if len(events) > MAX_EVENTS or size > MAX_EVENT_BYTES:
             raise TooLarge(f"{len(events)} events of {size} bytes are too many for one commit")
@@ -344,7 +378,7 @@ class EventStore:
         """Measure the state that events would make, once its bound says it might be too large."""
         state = fold.state
         for event in events:
-            state = aggregate.evolve(state, event)
+            state = aggregate.evolved(state, event)
         size = len(state.model_dump_json().encode()) if state is not None else 0
         if size > self._bounds.state_bytes:
             raise TooLarge(

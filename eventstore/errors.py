@@ -56,6 +56,10 @@ class DependencyNotReached(EventStoreError):
     """The commit that the command depends on is not in the log yet."""
 
 
+class SubjectForgotten(EventStoreError):
+    """The key of a subject is destroyed: nothing personal of it can be read or stored again."""
+
+
 class TooLarge(EventStoreError):
     """A decision does not fit into one commit."""
 

@@ -16,6 +16,7 @@ from eventstore.chain import chain_after
 from eventstore.commits import EPOCH_SPAN, Commit
 from eventstore.folding import domain_events
 from eventstore.log import CommitLog
+from eventstore.sealing import IN_CLEAR, Cipher
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +51,7 @@ def history(
     at_ms: int | None = None,
     limit: int,
     branches: bool = False,
+    cipher: Cipher = IN_CLEAR,
 ) -> History:
     """Return an aggregate as it was.
 
@@ -61,6 +63,7 @@ def history(
         at_ms: up to the first commit recorded after this time, ms since 1970; None for none.
         branches: whether commits may be superseded, in EVENTUAL mode: they are left out.
         limit: at most so many events are returned, the last ones; the state counts them all.
+        cipher: opens what is personal.
 
     Raises:
         CorruptLog: an event cannot be read.
@@ -75,10 +78,10 @@ def history(
     for commit in _until(commits, at_sequence=at_sequence, at_ms=at_ms):
         sequence, recorded_at_ms = commit.sequence, commit.recorded_at_ms
         first = commit.position % EPOCH_SPAN
-        for offset, event in enumerate(domain_events(aggregate, commit)):
+        for offset, event in enumerate(domain_events(aggregate, commit, cipher)):
             if at_sequence is not None and first + offset > at_sequence:
                 break
-            state = aggregate.evolve(state, event)
+            state = aggregate.evolved(state, event)
             last.append(Past(first + offset, event, commit))
             count += 1
         if at_sequence is not None:

@@ -34,6 +34,7 @@ class Keys:
         """Derive a key per purpose; raise ValueError if `secret` is under 16 bytes."""
         if len(secret) < SECRET_MIN_BYTES:
             raise ValueError(f"the secret has {len(secret)} bytes; it needs {SECRET_MIN_BYTES}")
+        self.backup_key = hmac.digest(secret, b"antiphon:backup", "sha512")
         self._purpose_keys = {
             purpose: hmac.digest(secret, b"antiphon:" + purpose.encode(), "sha256")
             for purpose in _PURPOSES

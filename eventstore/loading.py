@@ -16,9 +16,10 @@ from domain.aggregate import Aggregate
 from eventstore.bounds import Bounds
 from eventstore.chain import Chain, chain_after, epoch_of
 from eventstore.commits import Commit
-from eventstore.errors import CorruptLog, StoreUnavailable
+from eventstore.errors import CorruptLog, StoreUnavailable, SubjectForgotten
 from eventstore.folding import Fold, fold_commit, fold_commits
 from eventstore.log import LAST_POSITION, CommitLog
+from eventstore.sealing import Cipher
 from eventstore.snapshots import Snapshots
 from eventstore.tenure import Tenure
 
@@ -37,8 +38,11 @@ class Loader:
         snapshots: Snapshots | None,
         bounds: Bounds,
         elsewhere: Callable[[], Sequence[CommitLog]] = tuple,
+        *,
+        cipher: Cipher,
     ) -> None:
         self._log = log
+        self._cipher = cipher
         self._snapshots = snapshots
         self._bounds = bounds
         self._elsewhere = elsewhere
@@ -65,7 +69,8 @@ class Loader:
         except CorruptLog:
             # A replica may show a hole that the log does not have, and a snapshot may be
             # wrong, or of a log that was restored to before it: the log itself decides.
-            fold = fold_commits(aggregate, Fold(), self._log.read(aggregate_id, consistent=True))
+            whole = self._log.read(aggregate_id, consistent=True)
+            fold = fold_commits(aggregate, Fold(), whole, self._cipher)
         self._warm.put(aggregate_id, fold)
         return fold
 
@@ -81,13 +86,14 @@ class Loader:
         """
         position, _ = start.tail
         if not position:
-            return fold_commits(aggregate, start, self._log.read(aggregate_id, consistent=False))
+            near = self._log.read(aggregate_id, consistent=False)
+            return fold_commits(aggregate, start, near, self._cipher)
         # The replica may lag behind the snapshot, so only the log itself can say no.
         for consistent in (False, True):
             rest = self._log.read(aggregate_id, after=position - 1, consistent=consistent)
             first = next(rest, None)
             if first is not None and start.ends_with(first):
-                return fold_commits(aggregate, start, rest)
+                return fold_commits(aggregate, start, rest, self._cipher)
         raise CorruptLog(f"the snapshot of {aggregate_id} is of another log")
 
     def read_on(self, aggregate: Aggregate[Any], aggregate_id: str, fold: Fold) -> Fold:
@@ -96,7 +102,7 @@ class Loader:
         chain = chain_after(fold.last_position, rest)
         if chain.turned:
             raise StoreUnavailable(f"{aggregate_id} has turned to another branch; load it again")
-        fold = fold_commits(aggregate, fold, chain.run if chain.whole else rest)
+        fold = fold_commits(aggregate, fold, chain.run if chain.whole else rest, self._cipher)
         self._warm.put(aggregate_id, fold)
         return fold
 
@@ -118,7 +124,7 @@ class Loader:
             chain = self._chain(aggregate_id, 0, tenure)
         if not chain.whole:
             raise StoreUnavailable(f"commits of {aggregate_id} are still on their way here")
-        fold = fold_commits(aggregate, start, chain.run)
+        fold = fold_commits(aggregate, start, chain.run, self._cipher)
         self._warm.put(aggregate_id, fold)
         return fold
 
@@ -157,7 +163,7 @@ class Loader:
 
     def advance(self, aggregate: Aggregate[Any], fold: Fold, commit: Commit) -> Fold:
         """Return the fold after a commit that is in the log, and keep it warm."""
-        fold = fold_commit(aggregate, fold, commit)
+        fold = fold_commit(aggregate, fold, commit, self._cipher)
         self._warm.put(commit.aggregate_id, fold)
         return fold
 
@@ -169,7 +175,7 @@ class Loader:
             return
         try:
             saved = self._snapshots.save(aggregate, aggregate_id, fold)
-        except (StoreUnavailable, ClientError):
+        except (StoreUnavailable, SubjectForgotten, ClientError):
             # The command is in the log already: nothing about a snapshot may fail it.
             self._warm.put(aggregate_id, fold.not_saved())
             return
@@ -184,7 +190,7 @@ class Loader:
             return Fold()
         try:
             return self._snapshots.load(aggregate, aggregate_id, now_ms=now_ms) or Fold()
-        except (StoreUnavailable, ClientError, KeyError):
+        except (StoreUnavailable, CorruptLog, ClientError, KeyError):
             # Unreachable or damaged: the log has everything, only slower.
             return Fold()
 

@@ -4,6 +4,7 @@ A snapshot is a state, its position and the commit that the log has there; besid
 immutable pages of the tokens up to there, each covering the positions from where the page
 before it ends. Losing any of it costs time only: what cannot be trusted (a hole between pages,
 another state model, another log) is left aside and the log is folded from its start.
+States with personal data are sealed; once their subject is forgotten, old ones are left aside.
 """
 
 import hashlib
@@ -19,6 +20,7 @@ from eventstore.aws_errors import error_code, passing_errors_translated
 from eventstore.chain import epoch_of
 from eventstore.errors import StoreUnavailable
 from eventstore.folding import Fold
+from eventstore.sealing import IN_CLEAR, Cipher
 from eventstore.tokens import TokenIndex
 
 if TYPE_CHECKING:
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb.type_defs import QueryInputTypeDef
 
 _STATE = "state"
+_PLACE = "snapshot"
 _PAGE = "tokens#"
 # Entries of 14 bytes: a page stays well under the 400 KB of an item.
 _PAGE_POSITIONS = 20_000
@@ -41,11 +44,20 @@ class Snapshots:
         client: of the region.
         table: partition key `a` (aggregate id), sort key `s`; expiry attribute `expires`.
         window_ms: tokens are kept at least this long.
+        cipher: seals states with personal data.
 
     """
 
-    def __init__(self, client: "DynamoDBClient", *, table: str, window_ms: int) -> None:
+    def __init__(
+        self,
+        client: "DynamoDBClient",
+        *,
+        table: str,
+        window_ms: int,
+        cipher: Cipher = IN_CLEAR,
+    ) -> None:
         self._client = client
+        self._cipher = cipher
         self._table = table
         self._window_ms = window_ms
 
@@ -65,7 +77,9 @@ class Snapshots:
         try:
             tokens = TokenIndex()
             tokens.add_pages((_range_of(page)[0], bytes(page["k"]["B"])) for page in pages)
-            raw = bytes(head["d"]["B"])
+            raw = self._opened(aggregate_id, head)
+            if raw is None:
+                return None
             state = None if raw == b"null" else aggregate.state.model_validate_json(raw)
         except ValueError:
             return None
@@ -79,6 +93,7 @@ class Snapshots:
             saved_at=last_position,
             saved_ms=newest_ms,
             size_bound=len(raw),
+            forgotten="g" in head,
         )
 
     def save(self, aggregate: Aggregate[Any], aggregate_id: str, fold: Fold) -> bool:
@@ -89,6 +104,7 @@ class Snapshots:
 
         Raises:
             StoreUnavailable: it cannot be kept now.
+            SubjectForgotten: the fold is from before its subject was forgotten.
 
         """
         covered = fold.saved_at
@@ -112,13 +128,41 @@ class Snapshots:
                 "t": {"B": fold.tail[1]},
                 "c": {"N": str(fold.changed_at)},
                 "w": {"N": str(fold.newest_ms)},
-                "d": {"B": state},
+                **self._stored(aggregate_id, state, forgotten=fold.forgotten),
             },
         }
         if fold.saved_at:
             head["ConditionExpression"] = "n = :from"
             head["ExpressionAttributeValues"] = {":from": {"N": str(fold.saved_at)}}
         return self._put(head) is None
+
+    def _stored(self, aggregate_id: str, state: bytes, *, forgotten: bool) -> dict[str, Any]:
+        if forgotten:
+            # Folded on nothing since it was forgotten: there is nothing to seal it from.
+            return {"d": {"B": state}, "g": {"BOOL": True}}
+        sealed = self._cipher.seal_derived(aggregate_id, state, place=_PLACE)
+        return {"d": {"B": state}} if sealed is None else {"x": {"B": sealed}}
+
+    def _opened(self, aggregate_id: str, head: dict[str, Any]) -> bytes | None:
+        """Return the state as JSON; None if the key that it was sealed with is destroyed."""
+        if "x" in head:
+            return self._cipher.open(aggregate_id, bytes(head["x"]["B"]), place=_PLACE)
+        return bytes(head["d"]["B"])
+
+    def erase(self, aggregate_id: str) -> bool:
+        """Delete the state of a forgotten subject from before that; False if there was none."""
+        try:
+            with passing_errors_translated("erase a snapshot"):
+                self._client.delete_item(
+                    TableName=self._table,
+                    Key={"a": {"S": aggregate_id}, "s": {"S": _STATE}},
+                    ConditionExpression="attribute_exists(a) AND attribute_not_exists(g)",
+                )
+        except ClientError as error:
+            if error_code(error) != "ConditionalCheckFailedException":
+                raise
+            return False
+        return True
 
     def _put_page(self, aggregate_id: str, fold: Fold, *, after: int) -> int:
         """Put the page that starts after `after`, or find it there; return where it ends."""

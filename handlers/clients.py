@@ -12,6 +12,7 @@ import boto3
 import botocore.session
 from botocore.config import Config
 
+from eventstore.subject_keys import Kms
 from handlers.lean.client import SERVICES, LeanClient
 from handlers.lean.target import verify_of
 from handlers.settings import EdgeBounds
@@ -48,6 +49,10 @@ class Clients:
 
     def functions(self, region: str) -> "LambdaClient":
         client: LambdaClient = self._client("lambda", region)
+        return client
+
+    def kms(self, region: str) -> Kms:
+        client: Kms = self._client("kms", region)
         return client
 
     def s3(self, region: str) -> "S3Client":

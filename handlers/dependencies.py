@@ -13,7 +13,9 @@ from eventstore.errors import StoreUnavailable
 from eventstore.identity import Keys
 from eventstore.log import DynamoDBLog
 from eventstore.scanning import LogSegments
+from eventstore.sealing import Sealing
 from eventstore.snapshots import Snapshots
+from eventstore.subject_keys import SubjectKeys
 from handlers.bus import Bus
 from handlers.catalog import BUILT_IN
 from handlers.clients import Clients
@@ -28,6 +30,7 @@ from projections.applying import Applier
 from projections.builds import BuildStore, KnownBuilds, Registered
 from projections.checkpoints import Checkpoints
 from projections.control import Control
+from projections.erasure import ViewErasure
 from projections.failures import superseded, unanswerable
 from projections.gaps import OneOrder, OwnReplica
 from projections.holding import Holds
@@ -79,6 +82,15 @@ class Dependencies:
         )
 
     @cached_property
+    def subject_keys(self) -> SubjectKeys:
+        return self.keys_of(self.settings.region)
+
+    @cached_property
+    def cipher(self) -> Sealing:
+        tags = frozenset(one.tag for one in self.registry.aggregates if one.has_personal_data)
+        return Sealing(self.subject_keys, tags=tags)
+
+    @cached_property
     def event_store(self) -> EventStore:
         return EventStore(
             self.log,
@@ -89,6 +101,7 @@ class Dependencies:
             snapshots=self.snapshots,
             tenures=self.homes if self.has_homes else None,
             elsewhere=self._logs_elsewhere,
+            cipher=self.cipher,
         )
 
     @property
@@ -165,11 +178,7 @@ class Dependencies:
 
     @cached_property
     def snapshots(self) -> Snapshots:
-        return Snapshots(
-            self._clients.dynamodb(self.settings.region),
-            table=self.settings.snapshots_table,
-            window_ms=self.settings.token_window_s * 1000,
-        )
+        return self.snapshots_of(self.settings.region)
 
     @cached_property
     def control(self) -> Control:
@@ -212,7 +221,9 @@ class Dependencies:
                 table=settings.views_table,
                 keys=self.keys,
                 bounds=settings,
+                cipher=self.cipher,
             ),
+            cipher=self.cipher,
             bounds=settings,
         )
 
@@ -236,6 +247,7 @@ class Dependencies:
                 pause=self.edge.clock.pause,
             ),
             now_ms=self.edge.now_ms,
+            cipher=self.cipher,
             bounds=self.settings,
         )
 
@@ -258,13 +270,7 @@ class Dependencies:
 
     @cached_property
     def letters(self) -> LetterStore:
-        client = self._clients.dynamodb(self.settings.region)
-        return LetterStore(
-            client,
-            table=self.settings.letters_table,
-            bounds=self.settings,
-            filed=lambda filing: self.meter.tell(counted(DEAD_LETTERS, 1, source=filing.source)),
-        )
+        return self.letters_of(self.settings.region)
 
     @cached_property
     def discards(self) -> Discards:
@@ -280,6 +286,7 @@ class Dependencies:
             keys=self.keys,
             elapsed_s=self.edge.clock.elapsed_s,
             pause=self.edge.clock.pause,
+            cipher=self.cipher,
             bounds=self.settings,
         )
 
@@ -323,6 +330,7 @@ class Dependencies:
             keys=self.keys,
             bounds=self.settings,
             builds=self.builds_of(region),
+            cipher=self.cipher,
         )
 
     def builds_of(self, region: str) -> KnownBuilds:
@@ -341,4 +349,47 @@ class Dependencies:
         """Return the response items of any region: an answer's are where its command came in."""
         client = self._clients.dynamodb(region)
         table = self.settings.responses_table
-        return ResponseStore(client, table=table, bounds=self.settings)
+        return ResponseStore(client, table=table, bounds=self.settings, cipher=self.cipher)
+
+    def letters_of(self, region: str) -> LetterStore:
+        """Return the dead letters of any region."""
+        return LetterStore(
+            self._clients.dynamodb(region),
+            table=self.settings.letters_table,
+            bounds=self.settings,
+            filed=lambda filing: self.meter.tell(counted(DEAD_LETTERS, 1, source=filing.source)),
+            cipher=self.cipher,
+        )
+
+    def snapshots_of(self, region: str) -> Snapshots:
+        """Return the snapshots of any region."""
+        return Snapshots(
+            self._clients.dynamodb(region),
+            table=self.settings.snapshots_table,
+            window_ms=self.settings.token_window_s * 1000,
+            cipher=self.cipher,
+        )
+
+    def keys_of(self, region: str) -> SubjectKeys:
+        """Return the subjects' keys as any region reaches them: an operator's affair."""
+        settings = self.settings
+        return SubjectKeys(
+            self._clients.dynamodb(region),
+            self._clients.kms(region),
+            table=settings.keys_table,
+            kms_key=settings.kms_key,
+            elapsed_s=self.edge.clock.elapsed_s,
+            fresh_s=settings.keys_fresh_s,
+            random_bytes=self.edge.random_bytes,
+        )
+
+    def erasure_of(self, region: str) -> ViewErasure:
+        """Return what erases views in any region: an operator's task, of no function."""
+        client, table = self._clients.dynamodb(region), self.settings.views_table
+        registered = Registered(self.projections)
+        return ViewErasure(
+            client=client,
+            table=table,
+            first={name: registered.first(name).label for name in registered.names},
+            states=BuildStore(client, table=table).read,
+        )

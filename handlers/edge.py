@@ -1,9 +1,10 @@
-"""What a function has that is not AWS: its clocks, sends side by side, a log for metrics.
+"""What a function has that is not AWS: its clocks, chance, sends side by side, a log for metrics.
 
 Everything within is given an `Edge` and reads no clock and starts no thread of its own, so the
 same code runs in virtual time, single-threaded, where a test plays both.
 """
 
+import os
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -32,11 +33,15 @@ class SideBySide(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Edge:
-    """The clocks of one region, its way to do things side by side, and a log that takes lines."""
+    """The clocks of one region, its way to do things side by side, and a log that takes lines.
+
+    `random_bytes` gives as many bytes as are asked for, of which keys are made.
+    """
 
     clock: Clock
     side_by_side: SideBySide
     write: Callable[[str], None]
+    random_bytes: Callable[[int], bytes] = os.urandom
 
     def now_ms(self) -> int:
         """Return the wall clock, in ms since 1970."""

@@ -111,6 +111,11 @@ def unknown(what: str) -> Response[str]:
     return _response(Problem(404, "not_found", f"there is no such {what}"))
 
 
+def gone(what: str) -> Response[str]:
+    """Return the problem for what there was of somebody who is forgotten."""
+    return _response(Problem(410, "forgotten", f"this {what} was of somebody who is forgotten"))
+
+
 def json_response(told: Any, status: int = 200) -> Response[str]:
     """Return what was asked for."""
     return Response(status, "application/json", orjson.dumps(told).decode())

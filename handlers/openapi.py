@@ -24,6 +24,7 @@ _OF_EVERY_ROUTE = frozenset({"404", "422", "503"})
 _PROBLEMS = {
     "400": "`malformed`",
     "404": "`not_found`",
+    "410": "`forgotten`: the subscriber was forgotten, for good",
     "413": "`too_large`",
     "422": "`invalid` (each field is named) or `invalid_token`",
     "503": "`unavailable`, or `not_caught_up` with the token; see Retry-After",
@@ -32,8 +33,10 @@ _PROBLEM_JSON = "application/problem+json"
 _JSON = "application/json"
 
 
-def document(app: APIGatewayHttpResolver, commands: CommandReader) -> dict[str, Any]:
-    """Return the document as JSON-able data."""
+def document(
+    app: APIGatewayHttpResolver, commands: CommandReader, *, forgettable: tuple[str, ...] = ()
+) -> dict[str, Any]:
+    """Return the document as JSON-able data; what is under `forgettable` paths may be gone."""
     schema = app.get_openapi_schema(
         title=TITLE, version=VERSION, description="Event A in, Event B out, in every region."
     )
@@ -46,8 +49,10 @@ def document(app: APIGatewayHttpResolver, commands: CommandReader) -> dict[str, 
         told_as = model.model_json_schema(ref_template=_REF)
         schemas.update(told_as.pop("$defs", {}))
         schemas[model.__name__] = told_as
-    for routes in told["paths"].values():
+    for path, routes in told["paths"].items():
         for route in routes.values():
+            if path.startswith(forgettable):
+                route["responses"]["410"] = {}
             _tell_problems(route["responses"])
     # The framework's own form of an invalid request, which this API never sends.
     for name in ("HTTPValidationError", "ResponseValidationError", "ValidationError"):

@@ -15,6 +15,7 @@ from eventstore.errors import (
     KeyReused,
     NotHome,
     StoreUnavailable,
+    SubjectForgotten,
     Superseded,
     TooLarge,
 )
@@ -63,6 +64,7 @@ _PROBLEMS: dict[type[Exception], tuple[int, str]] = {
     ExpectationNotMet: (409, "conflict"),
     DependencyNotReached: (409, "dependency_not_reached"),
     TooLarge: (413, "too_large"),
+    SubjectForgotten: (410, "forgotten"),
     StoreUnavailable: (_UNAVAILABLE, "unavailable"),
     NotServing: (_UNAVAILABLE, "unavailable"),
     NotHome: (_UNAVAILABLE, "unavailable"),

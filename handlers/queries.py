@@ -71,6 +71,7 @@ def _commands(app: ConcurrentResolver, deps: Dependencies) -> None:
 
 def _about(app: ConcurrentResolver, deps: Dependencies) -> None:
     commands = CommandReader(deps.registry, max_bytes=deps.settings.body_bytes)
+    forgettable = tuple(f"/{r.path}/" for r in deps.catalog.resources if r.aggregate.forget)
 
     @app.get("/health", summary="Is this region serving?", tags=["about"])
     def health() -> Response[str]:
@@ -89,11 +90,18 @@ def _about(app: ConcurrentResolver, deps: Dependencies) -> None:
 
     @app.get("/openapi.json", include_in_schema=False)
     def openapi() -> Response[str]:
-        return json_response(document(app, commands))
+        return json_response(document(app, commands, forgettable=forgettable))
 
     @app.get("/docs", include_in_schema=False)
     def docs() -> Response[str]:
-        return Response(200, "text/html; charset=utf-8", docs_page(document(app, commands)))
+        return Response(
+            200,
+            "text/html; charset=utf-8",
+            docs_page(document(app, commands, forgettable=forgettable)),
+        )
+
+
+_ANSWERED = {"accepted": "answered", "rejected": "rejected", "unchanged": "unchanged"}
 
 
 def _status(deps: Dependencies, commit: Commit) -> dict[str, Any]:
@@ -120,6 +128,9 @@ def _status(deps: Dependencies, commit: Commit) -> dict[str, Any]:
     if response is not None:
         acknowledged = sorted(response.applied_at_ms.items())
         told["acknowledgements"] = {region: iso(at_ms) for region, at_ms in acknowledged}
+    if response is not None and response.published_at_ms and response.body is None:
+        # Its body is gone with the subject that it told of.
+        told |= {"forgotten": True, "status": _ANSWERED[commit.outcome]}
     if response is not None and response.body is not None:
         told["answer"] = orjson.loads(response.body)
         told["status"] = status_of(told["answer"])

@@ -18,7 +18,7 @@ from eventstore.errors import InvalidToken
 from eventstore.history import Past, history
 from handlers.dependencies import Dependencies
 from handlers.extension import ListBy, Resource
-from handlers.http import ConcurrentResolver, json_response, problem, unknown
+from handlers.http import ConcurrentResolver, gone, json_response, problem, unknown
 from projections.activity import ACTIVITY
 from projections.answers import iso
 from projections.reading import Reading
@@ -131,6 +131,8 @@ def _one(
         )
     else:
         reading = deps.reader.eventual(resource.view, aggregate_id)
+    if reading.gone:
+        return gone(resource.name)
     if reading.document is None and not reading.stale:
         return unknown(resource.name)
     return json_response(_told(deps, reading))
@@ -167,6 +169,8 @@ def _listed(deps: Dependencies, resource: Resource, values: dict[str, Any]) -> R
 def _timeline(deps: Dependencies, aggregate_id: str, values: dict[str, Any]) -> Response[str]:
     start = _start(deps, aggregate_id, values["cursor"])
     views = deps.views_of(deps.settings.region)
+    if views.read(ACTIVITY, aggregate_id, consistent=False).gone:
+        return gone("timeline")
     page = views.rows(ACTIVITY, aggregate_id, limit=values["limit"], start=start)
     if not page.documents and values["cursor"] is None:
         return unknown("timeline")
@@ -179,6 +183,8 @@ def _history(
     at_sequence, at_time = values["at_sequence"], values["at_time"]
     if at_sequence is not None and at_time is not None:
         return problem(422, "invalid", "give at_sequence or at_time, not both")
+    if deps.reader.strong(resource.view, aggregate_id).gone:
+        return gone(resource.name)
     past = history(
         deps.log,
         resource.aggregate,
@@ -187,6 +193,7 @@ def _history(
         at_ms=int(at_time.timestamp() * 1000) if at_time else None,
         limit=values["limit"],
         branches=deps.has_homes,
+        cipher=deps.cipher,
     )
     if past.sequence == 0 and deps.log.head(aggregate_id, consistent=True) is None:
         return unknown(resource.name)

@@ -132,6 +132,8 @@ class Settings(BaseSettings, EdgeBounds, ReadBounds, Bounds):
     snapshots_table: Name
     letters_table: Name
     control_table: Name
+    keys_table: Name
+    kms_key: Name
     bus: Name
     lane_queue: Name
     acks_queue: Name

@@ -45,6 +45,7 @@ def build_answer(
     applied_at_ms: Mapping[str, int],
     left_out: Sequence[str],
     answered_at_ms: int,
+    bare: bool = False,
 ) -> str:
     """Return the body of Event B as JSON.
 
@@ -55,6 +56,7 @@ def build_answer(
         applied_at_ms: when each required region had applied the commit.
         left_out: the drained regions, which may not have applied it.
         answered_at_ms: now.
+        bare: leave out the events and the state: their subject is forgotten.
 
     """
     commit = change.commit
@@ -66,8 +68,8 @@ def build_answer(
         ),
         "outcome": commit.outcome,
         **_about(commit),
-        "events": told_events(change),
-        "state": view.document,
+        "events": [] if bare else told_events(change),
+        "state": None if bare else view.document,
         "as_of_sequence": view.applied % EPOCH_SPAN,
         "regions": {region: iso(at) for region, at in sorted(applied_at_ms.items())},
         "drained": sorted(left_out),

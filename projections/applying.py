@@ -11,9 +11,10 @@ from dataclasses import dataclass
 from domain.registry import Registry
 from eventstore.aws_errors import may_pass
 from eventstore.chain import epoch_of
-from eventstore.commits import Commit
+from eventstore.commits import Commit, size_of
 from eventstore.errors import StoreUnavailable
 from eventstore.folding import domain_events
+from eventstore.sealing import IN_CLEAR, Cipher
 from projections.bounds import READ_BOUNDS, ReadBounds
 from projections.gaps import Gaps
 from projections.projection import Change, Document, Projection
@@ -53,6 +54,7 @@ class Applier:
     gaps: Gaps
     registry: Registry
     views: ViewStore
+    cipher: Cipher = IN_CLEAR
     bounds: ReadBounds = READ_BOUNDS
 
     def bring_up(
@@ -189,7 +191,7 @@ class Applier:
 
     def _change(self, commit: Commit) -> Change:
         aggregate = self.registry.aggregate_of(commit.aggregate_id)
-        return Change(commit, domain_events(aggregate, commit))
+        return Change(commit, domain_events(aggregate, commit, self.cipher))
 
 
 def _in_all(views: Sequence[View], commit: Commit) -> bool:
@@ -200,7 +202,7 @@ def one_write(changes: Sequence[Change], bounds: ReadBounds) -> Sequence[Change]
     """Return as many changes from the start as one write takes: rows and bytes are bounded."""
     size = 0
     for count, change in enumerate(changes):
-        size += sum(len(event.data) for event in change.commit.events)
+        size += size_of(change.commit.events)
         if count and (count >= bounds.commits_a_write or size > bounds.bytes_a_write):
             return changes[:count]
     return changes
@@ -210,13 +212,19 @@ def fold_changes(
     build: Projection, view: View, changes: Sequence[Change]
 ) -> tuple[View, dict[int, Document]]:
     """Return a view after some changes, and the rows of those changes by position."""
-    document, applied, left = view.document, view.applied, list(view.left)
     rows: dict[int, Document] = {}
     for change in changes:
-        document = build.apply(document, change)
-        if build.row is not None:
+        view = applied(build, view, change)
+        if build.row is not None and not view.gone:
             rows[change.commit.position] = build.row(change)
-        if applied and change.commit.epoch > epoch_of(applied):
-            left.append(applied)
-        applied = change.commit.last_position
-    return View(applied, changes[-1].commit.position, document, tuple(left)), rows
+    return view, {} if view.gone else rows
+
+
+def applied(build: Projection, view: View, change: Change) -> View:
+    """Return the view after one more change: of a forgotten subject there is nothing to show."""
+    commit, left = change.commit, view.left
+    if view.applied and commit.epoch > epoch_of(view.applied):
+        left = (*left, view.applied)
+    gone = view.gone or change.forgets
+    document = None if gone else build.apply(view.document, change)
+    return View(commit.last_position, commit.position, document, left, gone)

@@ -2,7 +2,8 @@
 
 One item a failure: its id says the source and what it is about, so the same failure again is
 the same letter with one attempt more, and never a second letter. A letter ends done or dropped;
-what it held is removed then. Who dropped it, and why, stays for good.
+what it held is removed then. Who dropped it, and why, stays for good. Messages are sealed: they
+may tell of a subject; nothing of a forgotten one is kept.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -12,7 +13,9 @@ from typing import TYPE_CHECKING, Any, Literal
 from botocore.exceptions import ClientError
 
 from eventstore.aws_errors import error_code, lost_race, passing_errors_translated
+from eventstore.sealing import IN_CLEAR, UNKNOWN, Cipher
 from projections.bounds import READ_BOUNDS, ReadBounds
+from projections.letter_messages import ATTRIBUTES, Messages, in_clear
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -21,11 +24,13 @@ if TYPE_CHECKING:
 _MAX_ERROR = 2_000
 _AUDIT = "dropped#"
 
+# Sources whose payload is commits, which stay: they are evidence.
+HOLDING_COMMITS = frozenset({"stream", "log"})
+
 State = Literal["open", "replaying", "done", "dropped"]
 # The attributes of what failed, by the field of a Filing: kept from its first attempt on.
 _TEXTS = {
     "aggregate_id": "a",
-    "payload": "b",
     "kept_at": "ob",
     "correlation_id": "ci",
     "traceparent": "tp",
@@ -127,9 +132,11 @@ class LetterStore:
         table: str,
         bounds: ReadBounds = READ_BOUNDS,
         filed: Callable[[Filing], None] = _untold,
+        cipher: Cipher = IN_CLEAR,
     ) -> None:
         """Take the table; `filed` is told of every failure that is kept."""
         self._client = client
+        self._messages = Messages(cipher)
         self._table = table
         self._kept_s = bounds.letter_kept_s
         self._filed = filed
@@ -143,8 +150,13 @@ class LetterStore:
         kept: dict[str, Any] = {"t": {"N": str(at_ms)}}
         if filing.position is not None:
             kept["p"] = {"N": str(filing.position)}
-        if filing.attributes:
-            kept["ba"] = {"M": {name: {"S": text} for name, text in filing.attributes.items()}}
+        kept |= self._messages.stored(
+            filing.letter_id,
+            filing.payload,
+            filing.attributes,
+            # Commits stand here as they stand in the log: sealed.
+            subject=None if filing.source in HOLDING_COMMITS else filing.aggregate_id or UNKNOWN,
+        )
         for name, attribute in _TEXTS.items():
             if (text := getattr(filing, name)) is not None:
                 kept[attribute] = {"S": text}
@@ -165,19 +177,22 @@ class LetterStore:
         self._filed(filing)
 
     def get(self, letter_id: str) -> Letter | None:
-        """Return a letter as it is now, None if there is none of this id."""
+        """Return a letter as it is now with its message, None if there is none of this id."""
         with passing_errors_translated("read a dead letter"):
             found = self._client.get_item(
                 TableName=self._table, Key={"id": {"S": letter_id}}, ConsistentRead=True
             )
         is_letter = "Item" in found and not letter_id.startswith(_AUDIT)
-        return _letter(found["Item"]) if is_letter else None
+        return self._letter(found["Item"], opened=True) if is_letter else None
 
     def all(self) -> Iterator[Letter]:
-        """Yield every letter, those that have ended too. They are few: each is an alarm."""
+        """Yield every letter, those that have ended too. They are few: each is an alarm.
+
+        Messages that are sealed stay so: nobody needs a subject's key to see that a letter waits.
+        """
         for item in self._items():
             if not item["id"]["S"].startswith(_AUDIT):
-                yield _letter(item)
+                yield self._letter(item, opened=False)
 
     def waiting(self) -> Iterator[Letter]:
         """Yield the letters that somebody has still to deal with."""
@@ -188,6 +203,18 @@ class LetterStore:
         for item in self._items():
             if item["id"]["S"].startswith(_AUDIT):
                 yield _dropped(item)
+
+    def erase(self, letter: Letter) -> bool:
+        """Remove the message of a letter; False if something has happened to it since it was read.
+
+        The letter stays as it is besides: what failed, how often and why.
+        """
+        return self._update(
+            letter.letter_id,
+            UpdateExpression=f"REMOVE {', '.join(ATTRIBUTES)}",
+            ConditionExpression="n = :n",
+            ExpressionAttributeValues={":n": {"N": str(letter.attempts)}},
+        )
 
     def replaying(self, letter: Letter, *, at_ms: int) -> bool:
         """Note that a letter was sent on its way again; False if it has moved meanwhile."""
@@ -239,7 +266,7 @@ class LetterStore:
         actions = ", ".join(f"{name} = :{name}" for name in sets)
         values = {f":{name}": value for name, value in sets.items()}
         return {
-            "UpdateExpression": f"SET {actions} REMOVE b, ba, ob, p, se",
+            "UpdateExpression": f"SET {actions} REMOVE {', '.join((*ATTRIBUTES, 'ob', 'p', 'se'))}",
             **_as_read(letter, values),
         }
 
@@ -265,6 +292,28 @@ class LetterStore:
                 return
             scan["ExclusiveStartKey"] = page["LastEvaluatedKey"]
 
+    def _letter(self, item: Mapping[str, Any], *, opened: bool) -> Letter:
+        texts = {
+            name: item[attribute]["S"] for name, attribute in _TEXTS.items() if attribute in item
+        }
+        payload, attributes = self._messages.read(item) if opened else in_clear(item)
+        return Letter(
+            letter_id=item["id"]["S"],
+            source=item["sr"]["S"],
+            error=item["e"]["S"],
+            attempts=int(item["n"]["N"]),
+            first_at_ms=int(item["t"]["N"]),
+            last_at_ms=int(item["l"]["N"]),
+            position=_number(item, "p"),
+            payload=payload,
+            attributes=attributes,
+            replayed_at_ms=_number(item, "se"),
+            ended_at_ms=_number(item, "ed"),
+            dropped_by=item["db"]["S"] if "db" in item else None,
+            reason=item["wy"]["S"] if "wy" in item else None,
+            **texts,
+        )
+
 
 def _as_read(letter: Letter, values: Mapping[str, Any]) -> dict[str, Any]:
     """Return the condition that nothing has happened to a letter since it was read.
@@ -275,25 +324,6 @@ def _as_read(letter: Letter, values: Mapping[str, Any]) -> dict[str, Any]:
         "ConditionExpression": "n = :n AND attribute_not_exists(ed)",
         "ExpressionAttributeValues": {**values, ":n": {"N": str(letter.attempts)}},
     }
-
-
-def _letter(item: Mapping[str, Any]) -> Letter:
-    texts = {name: item[attribute]["S"] for name, attribute in _TEXTS.items() if attribute in item}
-    return Letter(
-        letter_id=item["id"]["S"],
-        source=item["sr"]["S"],
-        error=item["e"]["S"],
-        attempts=int(item["n"]["N"]),
-        first_at_ms=int(item["t"]["N"]),
-        last_at_ms=int(item["l"]["N"]),
-        position=_number(item, "p"),
-        attributes={name: text["S"] for name, text in item.get("ba", {"M": {}})["M"].items()},
-        replayed_at_ms=_number(item, "se"),
-        ended_at_ms=_number(item, "ed"),
-        dropped_by=item["db"]["S"] if "db" in item else None,
-        reason=item["wy"]["S"] if "wy" in item else None,
-        **texts,
-    )
 
 
 def _number(item: Mapping[str, Any], name: str) -> int | None:

@@ -1,7 +1,8 @@
 """What a read model is: one module with a pure `apply`, and where its items stand.
 
 A projection never reads a clock, a table or another projection: given the view so far and
-the next commit it says the view after it. So it can be rebuilt from the log at any time.
+the next commit it says the view after it. So it can be rebuilt from the log at any time. It is
+not asked about a subject that is forgotten: there is nothing to show of it.
 """
 
 from collections.abc import Callable, Mapping
@@ -21,6 +22,11 @@ class Change:
 
     commit: Commit
     events: tuple[Event, ...]
+
+    @property
+    def forgets(self) -> bool:
+        """Whether from this commit on nothing of the aggregate is shown any more."""
+        return any(event.forgets for event in self.events)
 
 
 def _no_list_keys(_document: Document, _keys: Keys) -> Mapping[str, str]:

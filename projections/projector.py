@@ -16,7 +16,7 @@ from botocore.exceptions import ClientError
 
 from eventstore.aws_errors import may_pass
 from eventstore.commits import Commit
-from eventstore.errors import StoreUnavailable
+from eventstore.errors import CorruptLog, StoreUnavailable
 from projections.acknowledgements import Acknowledger, messages_by_region
 from projections.applying import Applied, Applier
 from projections.bounds import READ_BOUNDS, ReadBounds
@@ -169,7 +169,7 @@ class Projector:
             return self.applier.views.read_many(
                 (build, a) for a in aggregate_ids for build in builds if build.covers(a)
             )
-        except (StoreUnavailable, ClientError, KeyError, ValueError):
+        except (StoreUnavailable, CorruptLog, ClientError, KeyError, ValueError):
             return {}
 
     def _open_answers(self, commits: Sequence[Commit]) -> None:

@@ -18,6 +18,8 @@ from eventstore.errors import StoreUnavailable, Superseded
 from eventstore.folding import domain_events
 from eventstore.identity import Keys
 from eventstore.log import CommitLog
+from eventstore.sealing import IN_CLEAR, Cipher
+from projections.applying import applied
 from projections.bounds import READ_BOUNDS, ReadBounds
 from projections.projection import Change, Document, Projection
 from projections.views import View, ViewStore
@@ -32,13 +34,14 @@ class Reading:
     """A document as a reader gets it; None if nothing is known of the aggregate.
 
     `stale` is whether it is from before what the reader asked for; None for an eventual read,
-    which asks for nothing, so that nobody takes it for fresh.
+    which asks for nothing, so that nobody takes it for fresh. `gone`: the subject was forgotten.
     """
 
     document: Document | None
     applied_sequence: int
     consistency_token: str | None
     stale: bool | None
+    gone: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,6 +58,7 @@ class Reader:
     keys: Keys
     elapsed_s: Callable[[], float]
     pause: Callable[[float], None]
+    cipher: Cipher = IN_CLEAR
     bounds: ReadBounds = READ_BOUNDS
 
     def eventual(self, projection: Projection, aggregate_id: str) -> Reading:
@@ -108,9 +112,8 @@ class Reader:
         if self.newest(aggregate_id) is not log:
             raise StoreUnavailable("the aggregate has moved to another region meanwhile")
         for commit in rest:
-            change = Change(commit, domain_events(aggregate, commit))
-            document = projection.apply(view.document, change)
-            view = View(commit.last_position, commit.position, document)
+            change = Change(commit, domain_events(aggregate, commit, self.cipher))
+            view = applied(projection, view, change)
         return self._reading(aggregate_id, view)
 
     def _rest(self, log: CommitLog, aggregate_id: str, view: View) -> tuple[View, Sequence[Commit]]:
@@ -140,4 +143,5 @@ class Reader:
             applied_sequence=view.applied % EPOCH_SPAN,
             consistency_token=token,
             stale=stale,
+            gone=view.gone,
         )

@@ -18,6 +18,7 @@ from eventstore.commits import Commit
 from eventstore.errors import CorruptLog, StoreUnavailable, described
 from eventstore.folding import domain_events
 from eventstore.log import CommitLog
+from eventstore.sealing import IN_CLEAR, Cipher
 from projections.applying import fold_changes, one_write
 from projections.bounds import READ_BOUNDS, ReadBounds
 from projections.builds import Builds
@@ -89,6 +90,7 @@ class Repair:
     ring: Callable[[Commit], None]
     sweep: Callable[[], int]
     now_ms: Callable[[], int]
+    cipher: Cipher = IN_CLEAR
     bounds: ReadBounds = READ_BOUNDS
 
     def mend(self, mend: Mend) -> None:
@@ -140,7 +142,7 @@ class Repair:
         for _ in range(self.bounds.view_write_tries):
             try:
                 stands = self.views.read(build, aggregate_id, consistent=True).applied
-            except (KeyError, ValueError):
+            except (KeyError, ValueError, CorruptLog):
                 told = f"the view of {aggregate_id} cannot be read, so nobody knows where it stands"
                 raise RepairRefused(f"{told}: antiphon rebuild {build.name}") from None
             if self._fold_at(build, aggregate_id, stands):
@@ -156,7 +158,9 @@ class Repair:
             told = f"{build.build} of {aggregate_id} stands at {stands}, where the log has no end"
             raise RepairRefused(f"{told}; if the log was restored: antiphon rebuild {build.name}")
         aggregate = self.registry.aggregate_of(aggregate_id)
-        changes = [Change(commit, domain_events(aggregate, commit)) for commit in commits]
+        changes = [
+            Change(commit, domain_events(aggregate, commit, self.cipher)) for commit in commits
+        ]
         view, rows = fold_changes(build, View(), changes)
         start = 0
         while start < len(changes):

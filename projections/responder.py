@@ -15,10 +15,11 @@ import orjson
 
 from domain.registry import Registry
 from eventstore.commits import Commit, parse_commit_id
-from eventstore.errors import CorruptLog, StoreUnavailable
+from eventstore.errors import CorruptLog, StoreUnavailable, SubjectForgotten
 from eventstore.folding import domain_events
 from eventstore.identity import Keys
 from eventstore.log import CommitLog
+from eventstore.sealing import IN_CLEAR, Cipher
 from projections.acknowledgements import AckMessage
 from projections.answers import (
     DETAIL_TYPES,
@@ -97,6 +98,7 @@ class Responder:
     keys: Keys
     publish: Publisher
     now_ms: Callable[[], int]
+    cipher: Cipher = IN_CLEAR
     bounds: ReadBounds = READ_BOUNDS
     homes_of: Callable[[str], frozenset[str]] = lambda _aggregate_id: frozenset()
 
@@ -178,12 +180,21 @@ class Responder:
         body = response.body
         if body is None:
             body = build_superseded(commit, keys=self.keys, answered_at_ms=self.now_ms())
-            if not self.responses.store_body(commit.commit_id, body, at_ms=self.now_ms()):
+            if not self._store_what_tells_nothing(response, body):
                 return False
         if (outcome := orjson.loads(body)["outcome"]) != SUPERSEDED:
             raise CorruptLog(f"{commit.commit_id} was answered, and is superseded")
         answer = Answer(commit.commit_id, DETAIL_TYPES[outcome], body, commit.recorded_at_ms)
         return bool(self._published([answer], Heard()))
+
+    def _store_what_tells_nothing(self, response: Response, body: str) -> bool:
+        try:
+            if not response.lost:
+                at_ms = self.now_ms()
+                return self.responses.store_body(response.commit_id, body, at_ms=at_ms)
+        except SubjectForgotten:
+            pass
+        return self.responses.store_bare_body(response, body, at_ms=self.now_ms())
 
     def _published(self, answers: Sequence[Answer], result: Heard) -> frozenset[str]:
         """Publish answers, and note which; return the commits of which that was done."""
@@ -205,8 +216,8 @@ class Responder:
         need = self.need(response.commit_id)
         if response.body is not None or response.lacks(need.required(self.region)):
             return response.body
-        body = self._build(response, need)
-        if self.responses.store_body(response.commit_id, body, at_ms=self.now_ms()):
+        body = self._stored(response, need)
+        if body is not None:
             return body
         stored = self.responses.get(response.commit_id)
         return stored.body if stored else None
@@ -219,8 +230,8 @@ class Responder:
         """
         body = response.body
         if body is None:
-            body = self._build(response, need)
-            if not self.responses.store_body(response.commit_id, body, at_ms=self.now_ms()):
+            body = self._stored(response, need)
+            if body is None:
                 return []
         elif abs(self.now_ms() - (response.stored_at_ms or 0)) < self.bounds.publish_claim_ms:
             # Either way, since the clock that stored it may be ahead of this one: nobody's
@@ -230,7 +241,21 @@ class Responder:
         detail_type, decided_at_ms = DETAIL_TYPES[told["outcome"]], from_iso(told["recorded_at"])
         return [Answer(response.commit_id, detail_type, body, decided_at_ms)]
 
-    def _build(self, response: Response, need: Need) -> str:
+    def _stored(self, response: Response, need: Need) -> str | None:
+        """Build the body and store it; return it, or None if another one is stored."""
+        try:
+            if not response.lost:
+                body = self._build(response, need)
+                stored = self.responses.store_body(response.commit_id, body, at_ms=self.now_ms())
+                return body if stored else None
+        except SubjectForgotten:
+            # Told so far, or about to be: from now on nobody may keep it.
+            pass
+        body = self._build(response, need, bare=True)
+        stored = self.responses.store_bare_body(response, body, at_ms=self.now_ms())
+        return body if stored else None
+
+    def _build(self, response: Response, need: Need, *, bare: bool = False) -> str:
         commit = self._commit(response.commit_id)
         shown = next(p for p in self.projections if p.shows_state and p.covers(commit.aggregate_id))
         view = self.views.read(shown, commit.aggregate_id, consistent=True)
@@ -239,12 +264,13 @@ class Responder:
             raise StoreUnavailable(f"the view of {commit.commit_id} has not applied it yet")
         aggregate = self.registry.aggregate_of(commit.aggregate_id)
         return build_answer(
-            Change(commit, domain_events(aggregate, commit)),
+            Change(commit, domain_events(aggregate, commit, self.cipher)),
             view,
             keys=self.keys,
             applied_at_ms={r: response.applied_at_ms[r] for r in need.required(self.region)},
             left_out=need.left_out(self.region),
             answered_at_ms=self.now_ms(),
+            bare=bare,
         )
 
     def _commit(self, commit_id: str) -> Commit:

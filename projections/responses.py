@@ -2,7 +2,8 @@
 
 An item gathers the regions that have applied the commit, then the one body of Event B, then
 that it was published. While it is not published it stands in a sparse index that the sweeper
-reads. Every write is safe to repeat and to lose; a published item never opens again.
+reads. Every write is safe to repeat and to lose; a published item never opens again. Bodies
+that tell of a subject are sealed; those of a forgotten one are as if they had been erased.
 """
 
 import zlib
@@ -14,6 +15,7 @@ from botocore.exceptions import ClientError
 
 from eventstore.aws_errors import error_code, passing_errors_translated
 from eventstore.commits import LAST_MS
+from eventstore.sealing import IN_CLEAR, Cipher
 from projections.bounds import READ_BOUNDS, ReadBounds
 from projections.ways import Way
 
@@ -35,6 +37,7 @@ class Response:
 
     `first_due_ms` is when it was first due, `ways` the commit's way through each region, as far
     as that was told.
+    `lost`: a body was stored, and cannot be read again, since its subject is forgotten.
     """
 
     commit_id: str
@@ -44,6 +47,7 @@ class Response:
     published_at_ms: int | None
     first_due_ms: int | None = None
     ways: Mapping[str, Way] = field(default_factory=dict)
+    lost: bool = False
 
     def lacks(self, required: frozenset[str]) -> frozenset[str]:
         """Return the required regions that have not acknowledged yet."""
@@ -65,9 +69,15 @@ class ResponseStore:
     """The response items of one region (the client's)."""
 
     def __init__(
-        self, client: "DynamoDBClient", *, table: str, bounds: ReadBounds = READ_BOUNDS
+        self,
+        client: "DynamoDBClient",
+        *,
+        table: str,
+        bounds: ReadBounds = READ_BOUNDS,
+        cipher: Cipher = IN_CLEAR,
     ) -> None:
         self._client = client
+        self._cipher = cipher
         self._table = table
         self._bounds = bounds
 
@@ -77,7 +87,7 @@ class ResponseStore:
             found = self._client.get_item(
                 TableName=self._table, Key={"c": {"S": commit_id}}, ConsistentRead=consistent
             )
-        return _response(found["Item"]) if "Item" in found else None
+        return self._response(found["Item"]) if "Item" in found else None
 
     def put_back(self, item: Item) -> bool:
         """Put an item of a backup as it was, where there is none of its commit; say whether.
@@ -140,13 +150,19 @@ class ResponseStore:
         Returns:
             False if there is another already; whoever stored it is about to publish it.
 
+        Raises:
+            SubjectForgotten: what the body tells cannot be kept any more.
+
         """
         stored = self._update(
             commit_id,
             {
                 "UpdateExpression": "SET body = :body, body_at = :at",
                 "ConditionExpression": "attribute_exists(pending) AND attribute_not_exists(body)",
-                "ExpressionAttributeValues": {":body": {"S": body}, ":at": {"N": str(at_ms)}},
+                "ExpressionAttributeValues": {
+                    ":body": self._stored(commit_id, body),
+                    ":at": {"N": str(at_ms)},
+                },
             },
         )
         if stored is not None:
@@ -155,6 +171,38 @@ class ResponseStore:
         # taken for somebody else's, it would be left for nobody to publish.
         there = self.get(commit_id)
         return there is not None and there.published_at_ms is None and there.body == body
+
+    def store_bare_body(self, response: Response, body: str, *, at_ms: int) -> bool:
+        """Store a body that tells nothing of its subject, where none can be read any more.
+
+        Returns:
+            False if the item has moved since `response` was read; nothing was stored.
+
+        """
+        values = {":body": {"S": body}, ":at": {"N": str(at_ms)}}
+        as_read = "attribute_not_exists(body)"
+        if response.lost:
+            as_read, values[":was"] = "body_at = :was", {"N": str(response.stored_at_ms)}
+        stored = self._update(
+            response.commit_id,
+            {
+                "UpdateExpression": "SET body = :body, body_at = :at",
+                "ConditionExpression": f"attribute_exists(pending) AND {as_read}",
+                "ExpressionAttributeValues": values,
+            },
+        )
+        return stored is not None
+
+    def erase_body(self, commit_id: str) -> bool:
+        """Remove the body of an answer that was given; False if there is none to remove."""
+        erased = self._update(
+            commit_id,
+            {
+                "UpdateExpression": "REMOVE body",
+                "ConditionExpression": "attribute_exists(published) AND attribute_exists(body)",
+            },
+        )
+        return erased is not None
 
     def mark_published(self, commit_id: str, *, at_ms: int) -> None:
         """Take the item out of the pending index; from now on it may expire."""
@@ -245,28 +293,50 @@ class ResponseStore:
             if error_code(error) != "ConditionalCheckFailedException":
                 raise
             return None
-        return _response(updated["Attributes"])
+        return self._response(updated["Attributes"])
+
+    def _response(self, item: Mapping[str, Any]) -> Response:
+        body = opened_body(item, self._cipher)
+        return Response(
+            commit_id=item["c"]["S"],
+            applied_at_ms={
+                name.removeprefix(ACK): int(value["N"])
+                for name, value in item.items()
+                if name.startswith(ACK)
+            },
+            body=body,
+            stored_at_ms=int(item["body_at"]["N"]) if "body_at" in item else None,
+            published_at_ms=int(item["published"]["N"]) if "published" in item else None,
+            first_due_ms=int(item["first_due"]["N"]) if "first_due" in item else None,
+            ways={
+                name.removeprefix(_WAY): Way.read(value["S"])
+                for name, value in item.items()
+                if name.startswith(_WAY)
+            },
+            lost="body" in item and body is None,
+        )
+
+    def _stored(self, commit_id: str, body: str) -> dict[str, Any]:
+        sealed = self._cipher.seal_derived(
+            _aggregate_of(commit_id), body.encode(), place=f"answer {commit_id}"
+        )
+        return {"S": body} if sealed is None else {"B": sealed}
 
 
 def _shard(commit_id: str) -> str:
     return str(zlib.crc32(commit_id.encode()) % _SHARDS)
 
 
-def _response(item: Mapping[str, Any]) -> Response:
-    return Response(
-        commit_id=item["c"]["S"],
-        applied_at_ms={
-            name.removeprefix(ACK): int(value["N"])
-            for name, value in item.items()
-            if name.startswith(ACK)
-        },
-        body=item["body"]["S"] if "body" in item else None,
-        stored_at_ms=int(item["body_at"]["N"]) if "body_at" in item else None,
-        published_at_ms=int(item["published"]["N"]) if "published" in item else None,
-        first_due_ms=int(item["first_due"]["N"]) if "first_due" in item else None,
-        ways={
-            name.removeprefix(_WAY): Way.read(value["S"])
-            for name, value in item.items()
-            if name.startswith(_WAY)
-        },
-    )
+def _aggregate_of(commit_id: str) -> str:
+    return commit_id.rpartition(".")[0]
+
+
+def opened_body(item: Mapping[str, Any], cipher: Cipher) -> str | None:
+    """Return the body of a response item; None if it has none, or none that can be read again."""
+    commit_id, stored = item["c"]["S"], item.get("body", {})
+    if "B" not in stored:
+        body: str | None = stored.get("S")
+        return body
+    sealed, place = bytes(stored["B"]), f"answer {commit_id}"
+    clear = cipher.open(_aggregate_of(commit_id), sealed, place=place)
+    return None if clear is None else clear.decode()

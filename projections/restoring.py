@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from eventstore.commits import Commit
-from eventstore.errors import StoreUnavailable
+from eventstore.errors import CorruptLog, StoreUnavailable
 from eventstore.log import CommitLog
 from projections.regions import RegionState, Topology
 from projections.responses import Item, ResponseStore
@@ -25,15 +25,23 @@ class RestoreRefused(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Kept:
-    """One commit of a backup, with its response items by region."""
+    """One commit of a backup, with its response items by region.
+
+    `key` is a copy of the subject's key, if anything of the commit is sealed.
+    """
 
     commit: Commit
     answers: Mapping[str, Item]
+    key: bytes | None = None
 
     @property
     def is_answered(self) -> bool:
         """Whether its answer was sent."""
         return any("published" in item for item in self.answers.values())
+
+
+def _no_key(aggregate_id: str, _copy: bytes) -> None:
+    raise RestoreRefused(f"{aggregate_id} has a key, and nobody puts it back")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,12 +52,14 @@ class Restoring:
         log: of the installation.
         responses_of: the response items of any region.
         pause: lets some time pass before something is tried again.
+        put_key: puts back the copy of a subject's key.
 
     """
 
     log: CommitLog
     responses_of: Callable[[str], ResponseStore]
     pause: Callable[[], None]
+    put_key: Callable[[str, bytes], None] = _no_key
 
     def put(self, aggregate: Sequence[Kept]) -> None:
         """Put some commits of one aggregate, in order.
@@ -74,6 +84,13 @@ class Restoring:
                 return
 
     def _put(self, kept: Kept) -> None:
+        if kept.key is not None:
+            # Before anything of the subject can be read, or a command makes it another key.
+            try:
+                self.put_key(kept.commit.aggregate_id, kept.key)
+            except CorruptLog as error:
+                told = f"{error}: commands were taken meanwhile, or it is another installation's"
+                raise RestoreRefused(told) from error
         for region, item in kept.answers.items():
             self.responses_of(region).put_back(item)
         there = self.log.put(kept.commit)

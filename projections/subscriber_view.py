@@ -13,6 +13,7 @@ from domain.subscriber import (
     ServiceProfileChanged,
     SubscriberActivated,
     SubscriberEvent,
+    SubscriberForgotten,
     SubscriberResumed,
     SubscriberSuspended,
     SubscriberTerminated,
@@ -45,6 +46,9 @@ def _after(document: Document, event: SubscriberEvent) -> Document:
             return {**document, "status": "active", "reason": None}
         case SubscriberTerminated(reason=reason):
             return {**document, "status": "terminated", "reason": reason}
+        case SubscriberForgotten():
+            # Nobody asks: of whoever is forgotten there is no document.
+            return document
         case _:
             assert_never(event)
 

@@ -2,7 +2,8 @@
 
 A view moves only from exactly the applied position its writer has read: one conditional put
 for a single item, one transaction where rows go with it. So the items and the applied
-position can never disagree, and two projectors cannot both apply a commit.
+position can never disagree, and two projectors cannot both apply a commit. What is shown of a
+subject is sealed; of a forgotten one nothing is stored but how far its log was applied.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -14,8 +15,10 @@ from botocore.exceptions import ClientError
 
 from eventstore.aws_errors import lost_race, passing_errors_translated
 from eventstore.chain import on_chain
-from eventstore.errors import StoreUnavailable
+from eventstore.commits import Item
+from eventstore.errors import StoreUnavailable, SubjectForgotten
 from eventstore.identity import Keys
+from eventstore.sealing import IN_CLEAR, Cipher
 from projections.bounds import READ_BOUNDS, ReadBounds
 from projections.projection import Document, Projection
 
@@ -58,12 +61,14 @@ class View:
     """A document as of `applied`, the last position in it; `commit` is that commit's own.
 
     Both are 0 before the first commit. `left` has the last position in each earlier epoch.
+    A view that is `gone` is of a forgotten subject: it has no document, and never has one again.
     """
 
     applied: int = 0
     commit: int = 0
     document: Document | None = None
     left: tuple[int, ...] = ()
+    gone: bool = False
 
     def has(self, last_position: int) -> bool:
         """Say whether the document has the commit that ends at this position."""
@@ -93,8 +98,10 @@ class ViewStore:
         keys: Keys,
         bounds: ReadBounds = READ_BOUNDS,
         builds: Resolver | None = None,
+        cipher: Cipher = IN_CLEAR,
     ) -> None:
         """Take the table; without `builds`, projections are the builds that they are given as."""
+        self._cipher = cipher
         self._client = client
         self._table = table
         self._keys = keys
@@ -113,7 +120,7 @@ class ViewStore:
         key = {"k": {"S": projection.key(aggregate_id)}, "s": {"S": HEAD}}
         with passing_errors_translated("read a view"):
             found = self._client.get_item(TableName=self._table, Key=key, ConsistentRead=consistent)
-        return projection, _view(found.get("Item", {}))
+        return projection, self._view(found.get("Item", {}))
 
     def read_many(self, wanted: Iterable[tuple[Projection, str]]) -> dict[tuple[str, str], View]:
         """Return views by (projection's build, aggregate id), each read consistently."""
@@ -137,10 +144,11 @@ class ViewStore:
 
     def _read_places(self, places: Mapping[str, tuple[str, str]]) -> dict[tuple[str, str], View]:
         views = dict.fromkeys(places.values(), View())
+        self._cipher.ready(aggregate_id for _, aggregate_id in views)
         keys = [{"k": {"S": key}, "s": {"S": HEAD}} for key in places]
         for start in range(0, len(keys), _BATCH_KEYS):
             for item in self._batch_get(keys[start : start + _BATCH_KEYS]):
-                views[places[item["k"]["S"]]] = _view(item)
+                views[places[item["k"]["S"]]] = self._view(item)
         return views
 
     def _batch_get(self, keys: Sequence[Any]) -> list[dict[str, Any]]:
@@ -174,24 +182,26 @@ class ViewStore:
 
         """
         assert len(rows) <= MAX_ROWS_A_WRITE
-        key = projection.key(aggregate_id)
+        try:
+            item, row_items = self._items(projection, aggregate_id, view, rows)
+        except SubjectForgotten:
+            # Folded while the key could still be had; by now there is no way to keep it.
+            gone = View(view.applied, view.commit, left=view.left, gone=True)
+            item, row_items = self._items(projection, aggregate_id, gone, {})
         put: dict[str, Any] = {
             "TableName": self._table,
-            "Item": self._head_item(projection, key, view),
+            "Item": item,
             # Apply-if-next: the view stands exactly where the writer has folded from.
             "ConditionExpression": "n = :before" if before else "attribute_not_exists(k)",
         }
         if before:
             put["ExpressionAttributeValues"] = {":before": {"N": str(before)}}
+        puts = [{"Put": {"TableName": self._table, "Item": row}} for row in row_items]
         try:
             with passing_errors_translated("write a view"):
-                if rows:
-                    self._client.transact_write_items(
-                        TransactItems=[
-                            cast("TransactWriteItemTypeDef", {"Put": put}),
-                            *self._row_puts(key, rows),
-                        ]
-                    )
+                if puts:
+                    together = cast("list[TransactWriteItemTypeDef]", [{"Put": put}, *puts])
+                    self._client.transact_write_items(TransactItems=together)
                 else:
                     self._client.put_item(**put)
         except ClientError as error:
@@ -205,39 +215,60 @@ class ViewStore:
     ) -> None:
         """Put rows of a view that is about to be written and has more than one write takes."""
         assert len(rows) <= MAX_ROWS_A_WRITE
-        puts = self._row_puts(projection.key(aggregate_id), rows)
+        try:
+            _, items = self._items(projection, aggregate_id, View(), rows)
+        except SubjectForgotten:
+            return
+        puts = [{"Put": {"TableName": self._table, "Item": item}} for item in items]
+        together = cast("list[TransactWriteItemTypeDef]", puts)
         with passing_errors_translated("write rows of a view"):
-            self._client.transact_write_items(TransactItems=puts)
+            self._client.transact_write_items(TransactItems=together)
 
-    def _head_item(self, projection: Projection, key: str, view: View) -> dict[str, Any]:
-        item: dict[str, Any] = {
+    def _items(
+        self, projection: Projection, aggregate_id: str, view: View, rows: Mapping[int, Document]
+    ) -> tuple[Item, list[Item]]:
+        """Return the items of a view and its rows.
+
+        Raises:
+            SubjectForgotten: there is a document, and no key any more to seal it with.
+
+        """
+        key = projection.key(aggregate_id)
+        head: Item = {
             "k": {"S": key},
             "s": {"S": HEAD},
             "n": {"N": str(view.applied)},
             "f": {"N": str(view.commit)},
         }
         if view.left:
-            item["b"] = {"L": [{"N": str(position)} for position in view.left]}
+            head["b"] = {"L": [{"N": str(position)} for position in view.left]}
+        if view.gone:
+            head["g"] = {"BOOL": True}
         if view.document is not None:
-            item["d"] = {"S": orjson.dumps(view.document).decode()}
+            head |= self._stored(key, HEAD, view.document)
             for attribute, value in projection.list_keys(view.document, self._keys).items():
-                item[attribute] = {"S": f"{projection.build}#{value}"}
-        return item
-
-    def _row_puts(self, key: str, rows: Mapping[int, Document]) -> list["TransactWriteItemTypeDef"]:
-        return [
-            {
-                "Put": {
-                    "TableName": self._table,
-                    "Item": {
-                        "k": {"S": key},
-                        "s": {"S": f"{position:020d}"},
-                        "d": {"S": orjson.dumps(row).decode()},
-                    },
-                }
-            }
+                head[attribute] = {"S": f"{projection.build}#{value}"}
+        sort_keys = {position: f"{position:020d}" for position in rows}
+        return head, [
+            {"k": {"S": key}, "s": {"S": sort_keys[position]}}
+            | self._stored(key, sort_keys[position], row)
             for position, row in rows.items()
         ]
+
+    def _stored(self, key: str, sort_key: str, document: Document) -> Item:
+        aggregate_id, clear = key.rpartition("#")[2], orjson.dumps(document)
+        place = _place(key, sort_key)
+        sealed = self._cipher.seal_derived(aggregate_id, clear, place=place)
+        return {"d": {"S": clear.decode()}} if sealed is None else {"x": {"B": sealed}}
+
+    def _view(self, item: Mapping[str, Any]) -> View:
+        if not item:
+            return View()
+        document = opened_document(item, self._cipher)
+        gone = "g" in item or ("x" in item and document is None)
+        left = tuple(int(one["N"]) for one in item["b"]["L"]) if "b" in item else ()
+        shown = None if gone else document
+        return View(int(item["n"]["N"]), int(item["f"]["N"]), shown, left, gone)
 
     def rows(
         self, projection: Projection, aggregate_id: str, *, limit: int, start: Any = None
@@ -277,8 +308,10 @@ class ViewStore:
             query["ExclusiveStartKey"] = _in_build(projection, start)
         with passing_errors_translated("read a list"):
             answer = self._client.query(**query)
-        documents = [orjson.loads(item["d"]["S"]) for item in answer["Items"]]
-        return Page(documents, answer.get("LastEvaluatedKey"))
+        self._cipher.ready(item["k"]["S"].rpartition("#")[2] for item in answer["Items"])
+        documents = (opened_document(item, self._cipher) for item in answer["Items"])
+        shown = [document for document in documents if document is not None]
+        return Page(shown, answer.get("LastEvaluatedKey"))
 
 
 def _in_build(projection: Projection, start: Mapping[str, Any]) -> dict[str, Any]:
@@ -291,9 +324,15 @@ def _in_build(projection: Projection, start: Mapping[str, Any]) -> dict[str, Any
     return moved
 
 
-def _view(item: Mapping[str, Any]) -> View:
-    if not item:
-        return View()
-    document = orjson.loads(item["d"]["S"]) if "d" in item else None
-    left = tuple(int(one["N"]) for one in item["b"]["L"]) if "b" in item else ()
-    return View(int(item["n"]["N"]), int(item["f"]["N"]), document, left)
+def opened_document(item: Mapping[str, Any], cipher: Cipher) -> Document | None:
+    """Return the document of an item; None if it has none, or none that can be read again."""
+    clear: str | bytes | None = item.get("d", {}).get("S")
+    if "x" in item:
+        key, sort_key = item["k"]["S"], item["s"]["S"]
+        aggregate_id, sealed = key.rpartition("#")[2], bytes(item["x"]["B"])
+        clear = cipher.open(aggregate_id, sealed, place=_place(key, sort_key))
+    return None if clear is None else orjson.loads(clear)
+
+
+def _place(key: str, sort_key: str) -> str:
+    return f"view {key} {sort_key}"

@@ -75,7 +75,9 @@ class Answers:
             published = {region for region, item in theirs.items() if "published" in item}
             for region, item in theirs.items():
                 # Where a region was lost, its own item says what was known when it was.
-                if region in published or not published:
+                if (region in published or not published) and not (
+                    history.forgotten and _withholds(item)
+                ):
                     yield from self._check_item(commit, item, history)
 
     def _oldest_ms(self, origin: str) -> int:
@@ -145,6 +147,19 @@ class Answers:
             "correlation_id": commit.correlation_id,
         }
         return {name: (detail.get(name), value) for name, value in expected.items()}
+
+
+def _withholds(item: Item) -> bool:
+    """Say whether an answer was given and tells nothing of its subject, as of one forgotten."""
+    if "published" not in item:
+        return False
+    if "body" not in item:
+        return True
+    try:
+        told = orjson.loads(item["body"]["S"])
+        return not told["events"] and told["state"] is None
+    except (KeyError, TypeError, ValueError):
+        return False
 
 
 def _check_state(commit: Commit, detail: Mapping[str, Any], history: History) -> Iterator[Finding]:

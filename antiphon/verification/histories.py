@@ -33,6 +33,7 @@ class History:
     `items` are the commits as stored, also those that cannot be read. `states` is keyed by the
     position of a commit's last event, `events` by that of its first; both end where the chain
     breaks: nobody can say what the state is after a hole.
+    `forgotten`: the subject is to be forgotten, and nothing of it shown any more.
     """
 
     aggregate_id: str
@@ -41,6 +42,7 @@ class History:
     states: dict[int, State] = field(default_factory=dict)
     events: dict[int, tuple[Event, ...]] = field(default_factory=dict)
     violations: list[Violation] = field(default_factory=list)
+    forgotten: bool = False
 
     @property
     def head(self) -> int:
@@ -145,12 +147,13 @@ def _fold(history: History, registry: Registry) -> None:
         try:
             history.events[commit.position] = domain_events(aggregate, commit)
             for event in history.events[commit.position]:
-                state = aggregate.evolve(state, event)
+                state = aggregate.evolved(state, event)
+                history.forgotten = history.forgotten or event.forgets
         except (CorruptLog, ValueError, AssertionError) as error:
             text = f"its events cannot be folded: {error or type(error).__name__}"
             history.blame(text, position=commit.position)
             return
-        history.states[commit.last_position] = shown(state)
+        history.states[commit.last_position] = None if history.forgotten else shown(state)
 
 
 def shown(state: BaseModel | None) -> State:

@@ -20,10 +20,11 @@ from domain.registry import Registry
 from eventstore.commits import EPOCH_SPAN, Commit
 from eventstore.folding import domain_events
 from eventstore.identity import Keys
+from projections.applying import applied as applied_to
 from projections.builds import Builds
 from projections.projection import Change, Document, Projection
 from projections.repair import How, Mend
-from projections.views import HEAD
+from projections.views import HEAD, View
 
 LIST_ATTRIBUTES = ("l1", "l2")
 
@@ -133,11 +134,11 @@ class Expected:
         """Return the document of a build after the commit that ends at `applied`."""
         key = (build.build, applied)
         if key not in self._documents:
-            document = None
+            view = View()
             for change in self._changes():
                 if change.commit.last_position <= applied:
-                    document = build.apply(document, change)
-            self._documents[key] = document
+                    view = applied_to(build, view, change)
+            self._documents[key] = view.document
         return self._documents[key]
 
     def _changes(self) -> Iterator[Change]:
@@ -173,6 +174,9 @@ def _check_rows(
             return
         place = (build.key(history.aggregate_id), f"{commit.position:020d}")
         item = items.get(place)
+        if history.forgotten and (item is None or "d" not in item):
+            # Erased, or sealed for ever until it is.
+            continue
         if item is None:
             yield _wrong(region, place, f"the row of commit {commit.commit_id} is missing", mend)
             continue

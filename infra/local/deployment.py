@@ -28,6 +28,7 @@ PACKAGES = ("domain", "eventstore", "projections", "handlers")
 
 GLOBAL_STACK = "antiphon-global"
 REGION_STACK = "antiphon-region"
+PERSONAL_KEY = "alias/antiphon-personal"
 _CODE_KEY = "antiphon.zip"
 _STACK_TIMEOUT_S = 60.0
 _STACK_PAUSE_S = 0.05
@@ -59,6 +60,12 @@ class Deployment:
                 "MultiRegionConsistency": mode.upper(),
             },
         )
+
+    def make_personal_key(self) -> None:
+        """Make the global stack's multi-Region key in the engine that all regions share."""
+        kms = self._client("kms")
+        key = kms.create_key(MultiRegion=True)["KeyMetadata"]["KeyId"]
+        kms.create_alias(AliasName=PERSONAL_KEY, TargetKeyId=key)
 
     def deploy_region(
         self, regions: Sequence[str], *, mode: str, secret: str, generation: int, code: bytes

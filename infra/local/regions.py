@@ -118,6 +118,7 @@ class LocalRegions:
         wait_until_ready(*started.wan)
         deployments = [Deployment(engine) for engine in started.engines]
         deployments[0].deploy_global(regions, mode=mode)
+        Deployment(started.journal).make_personal_key()
         with ThreadPoolExecutor() as pool:
             running = [
                 pool.submit(

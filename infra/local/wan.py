@@ -26,7 +26,7 @@ from infra.local import control, watching
 from infra.local.children import Handed, begin
 from infra.local.control import Control
 from infra.local.engine import MAX_BODY_BYTES
-from infra.local.engine_calls import Answer, EngineCalls, passed_on
+from infra.local.engine_calls import Answer, EngineCalls, authorization, passed_on
 from infra.local.faults import Fate, Faults
 from infra.local.front import MAX_BODY_BYTES as FRONT_BODY_BYTES
 from infra.local.front import Front, hang_up
@@ -70,8 +70,10 @@ class AwsEndpoint:
         network: Network,
         tables: GlobalTables,
         calls: EngineCalls,
+        journal: Journal,
     ) -> None:
         """Args: caller: the region that calls; None for the outside world."""
+        self._journal = journal
         self._caller = caller
         self._engines = engines
         self._network = network
@@ -149,11 +151,13 @@ class AwsEndpoint:
     async def _carried_out(self, call: _Call, about: GlobalCall | None, body: bytes) -> Answer:
         if about is not None:
             return await self._tables.answer(about)
+        url, headers = self._engines[call.region], passed_on(call.request.headers)
+        if call.service == "kms":
+            # A multi-Region key is one key, in reach of every region: it is with the journal.
+            url = self._journal.url
+            headers["Authorization"] = authorization(region=self._journal.region, service="kms")
         return await self._calls.send(
-            call.request.method,
-            f"{self._engines[call.region]}{call.request.raw_path}",
-            headers=passed_on(call.request.headers),
-            body=body,
+            call.request.method, f"{url}{call.request.raw_path}", headers=headers, body=body
         )
 
     def _table_call(self, call: _Call) -> GlobalCall | None:
@@ -195,8 +199,9 @@ class Wan:
         self._calls = calls
         self._engines: dict[str, str] = settings["engines"]
         self._network = Network(links, Faults(links, seed=int(settings.get("seed", 1))))
+        self._journal = Journal(**settings["journal"])
         self._tables = GlobalTables(
-            journal=Journal(**settings["journal"]),
+            journal=self._journal,
             engines=self._engines,
             network=self._network,
             calls=calls,
@@ -248,6 +253,7 @@ class Wan:
             network=self._network,
             tables=self._tables,
             calls=self._calls,
+            journal=self._journal,
         )
 
     def _outside(self) -> web.Application:

@@ -22,6 +22,8 @@ SETTINGS = {
     "ANTIPHON_SNAPSHOTS_TABLE": "antiphon-snapshots",
     "ANTIPHON_LETTERS_TABLE": "antiphon-letters",
     "ANTIPHON_CONTROL_TABLE": "antiphon-control",
+    "ANTIPHON_KEYS_TABLE": "antiphon-keys",
+    "ANTIPHON_KMS_KEY": "alias/antiphon-personal",
     "ANTIPHON_BUS": "antiphon",
     "ANTIPHON_LANE_QUEUE": "antiphon-lane",
     "ANTIPHON_ACKS_QUEUE": "antiphon-acks",

@@ -29,6 +29,7 @@ SUBSCRIBER_COMMANDS = st.one_of(
     st.builds(sub.SuspendSubscriber, imsi=st.just(IMSI), reason=REASONS),
     st.builds(sub.ResumeSubscriber, imsi=st.just(IMSI)),
     st.builds(sub.TerminateSubscriber, imsi=st.just(IMSI), reason=REASONS),
+    st.builds(sub.ForgetSubscriber, imsi=st.just(IMSI)),
 )
 ID = st.just(ELEMENT_ID)
 REVISIONS = st.integers(0, 8)
@@ -107,7 +108,7 @@ def test_stored_events_fold_to_the_same_state(aggregate, commands, data):
 @pytest.mark.parametrize(
     ("aggregate", "commands", "end"),
     [
-        pytest.param(sub.SUBSCRIBER, SUBSCRIBER_COMMANDS, "terminated", id="subscriber"),
+        pytest.param(sub.SUBSCRIBER, SUBSCRIBER_COMMANDS, "forgotten", id="subscriber"),
         pytest.param(ne.NETWORK_ELEMENT, ELEMENT_COMMANDS, "decommissioned", id="network-element"),
     ],
 )
@@ -122,8 +123,8 @@ def test_the_end_is_final(aggregate, commands, end, data):
 def test_a_subscriber_has_a_reason_exactly_while_it_is_not_active(commands):
     for *_, after, _ in steps(sub.SUBSCRIBER, commands):
         if after is not None:
-            assert after.imsi == IMSI
-            assert (after.reason is None) == (after.status == "active")
+            assert (after.imsi == IMSI) == (after.status != "forgotten")
+            assert (after.reason is None) == (after.status in {"active", "forgotten"})
 
 
 @given(st.lists(SUBSCRIBER_COMMANDS))
@@ -131,7 +132,15 @@ def test_number_and_profile_change_only_while_a_subscriber_is_active(commands):
     for before, _, _, after, _ in steps(sub.SUBSCRIBER, commands):
         if before is not None and before.status != "active":
             same = (before.msisdn, before.service_profile)
-            assert (after.msisdn, after.service_profile) == same
+            forgotten = after.status == "forgotten"
+            assert forgotten or (after.msisdn, after.service_profile) == same
+
+
+@given(st.lists(SUBSCRIBER_COMMANDS))
+def test_a_terminated_subscriber_can_only_be_forgotten(commands):
+    for before, command, events, _, _ in steps(sub.SUBSCRIBER, commands):
+        if before is not None and before.status == "terminated" and events:
+            assert isinstance(command, sub.ForgetSubscriber)
 
 
 @given(st.lists(ELEMENT_COMMANDS))

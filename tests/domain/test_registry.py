@@ -4,9 +4,18 @@ from dataclasses import replace
 
 import pytest
 
+from domain.aggregate import Event, Personal, personal_fields
 from domain.network_element import NETWORK_ELEMENT, ApplyConfiguration, ConfigurationApplied
 from domain.registry import REGISTRY, Registry, UnknownCommand
-from domain.subscriber import SUBSCRIBER, ActivateSubscriber, SubscriberActivated
+from domain.subscriber import (
+    SUBSCRIBER,
+    ActivateSubscriber,
+    SubscriberActivated,
+    SubscriberForgotten,
+    SubscriberTerminated,
+)
+
+DATA = ("imsi", "msisdn", "iccid", "service_profile")
 
 
 def test_a_command_type_leads_to_its_aggregate_and_class():
@@ -53,7 +62,7 @@ def test_every_event_of_every_aggregate_has_a_topic_of_its_own():
     topics = [
         aggregate.topic(event) for aggregate in REGISTRY.aggregates for event in aggregate.events
     ]
-    assert len(topics) == len(set(topics)) == 10
+    assert len(topics) == len(set(topics)) == 11
     assert all(REGISTRY.event_class(topic).version >= 1 for topic in topics)
 
 
@@ -68,3 +77,41 @@ def test_every_event_of_every_aggregate_has_a_topic_of_its_own():
 def test_two_aggregates_cannot_share_a_name(second, complaint):
     with pytest.raises(ValueError, match=complaint):
         Registry([SUBSCRIBER, second])
+
+
+class Named(Event):
+    """Somebody got a name."""
+
+    name: Personal
+
+
+class Listed(Event):
+    """Some got names."""
+
+    names: list[Personal]
+
+
+def test_personal_fields_are_those_declared():
+    assert personal_fields(SubscriberActivated) == {"imsi", "msisdn", "iccid"}
+    assert personal_fields(ConfigurationApplied) == frozenset()
+
+
+def test_an_aggregate_with_personal_data_needs_a_command_that_forgets_it():
+    unforgettable = replace(NETWORK_ELEMENT, events=(*NETWORK_ELEMENT.events, Named))
+    with pytest.raises(ValueError, match="NetworkElement has personal data, and no command"):
+        Registry([unforgettable])
+
+
+def test_what_is_personal_in_part_would_be_stored_as_it_is_and_is_refused():
+    careless = replace(NETWORK_ELEMENT, events=(*NETWORK_ELEMENT.events, Listed))
+    with pytest.raises(ValueError, match=r"Listed\.names has Personal inside another type"):
+        Registry([careless])
+
+
+def test_what_forgets_is_folded_on_nothing():
+    state = SUBSCRIBER.evolve(None, SubscriberActivated(**dict.fromkeys(DATA, "x")))
+    seen = []
+    curious = replace(SUBSCRIBER, evolve=lambda before, _: seen.append(before))
+    curious.evolved(state, SubscriberForgotten())
+    curious.evolved(state, SubscriberTerminated(reason="x"))
+    assert seen == [None, state]

@@ -7,10 +7,12 @@ from domain.subscriber import (
     ActivateSubscriber,
     ChangeMsisdn,
     ChangeServiceProfile,
+    ForgetSubscriber,
     MsisdnChanged,
     ResumeSubscriber,
     ServiceProfileChanged,
     SubscriberActivated,
+    SubscriberForgotten,
     SubscriberResumed,
     SubscriberSuspended,
     SubscriberTerminated,
@@ -35,6 +37,7 @@ PASTS = {
     "active": (ACTIVATED,),
     "suspended": (ACTIVATED, SUSPENDED),
     "terminated": (ACTIVATED, TERMINATED),
+    "forgotten": (ACTIVATED, SubscriberForgotten()),
 }
 
 ACTIVATE = ActivateSubscriber(**DATA)
@@ -48,6 +51,7 @@ SUSPEND_OTHERWISE = SuspendSubscriber(imsi=IMSI, reason="fraud")
 RESUME = ResumeSubscriber(imsi=IMSI)
 TERMINATE = TerminateSubscriber(imsi=IMSI, reason="moved away")
 TERMINATE_OTHERWISE = TerminateSubscriber(imsi=IMSI, reason="fraud")
+FORGET = ForgetSubscriber(imsi=IMSI)
 
 PROFILE_CHANGED = ServiceProfileChanged(service_profile="business-5g")
 MSISDN_CHANGED = MsisdnChanged(msisdn=OTHER_MSISDN)
@@ -57,25 +61,29 @@ RESUMED = SubscriberResumed()
 
 NOTHING = None
 UNKNOWN, ENDED, PAUSED = "unknown_subscriber", "subscriber_terminated", "subscriber_suspended"
-# Command: what comes of it for an unknown, an active, a suspended, a terminated subscriber.
+FORGOTTEN, GONE = SubscriberForgotten(), "subscriber_forgotten"
+# Command: what comes of it for an unknown, an active, a suspended, a terminated subscriber, and
+# for one who is forgotten.
 TABLE = [
-    (ACTIVATE, ACTIVATED, NOTHING, PAUSED, ENDED),
+    (ACTIVATE, ACTIVATED, NOTHING, PAUSED, ENDED, GONE),
     (
         ACTIVATE_OTHERWISE,
         SubscriberActivated(**ACTIVATE_OTHERWISE.model_dump()),
         "already_active",
         PAUSED,
         ENDED,
+        GONE,
     ),
-    (CHANGE_PROFILE, UNKNOWN, PROFILE_CHANGED, PAUSED, ENDED),
-    (SAME_PROFILE, UNKNOWN, NOTHING, NOTHING, ENDED),
-    (CHANGE_MSISDN, UNKNOWN, MSISDN_CHANGED, PAUSED, ENDED),
-    (SAME_MSISDN, UNKNOWN, NOTHING, NOTHING, ENDED),
-    (SUSPEND, UNKNOWN, SUSPENDED, NOTHING, ENDED),
-    (SUSPEND_OTHERWISE, UNKNOWN, SUSPENDED_FOR_FRAUD, "already_suspended", ENDED),
-    (RESUME, UNKNOWN, NOTHING, RESUMED, ENDED),
-    (TERMINATE, UNKNOWN, TERMINATED, TERMINATED, NOTHING),
-    (TERMINATE_OTHERWISE, UNKNOWN, TERMINATED_FOR_FRAUD, TERMINATED_FOR_FRAUD, ENDED),
+    (CHANGE_PROFILE, UNKNOWN, PROFILE_CHANGED, PAUSED, ENDED, GONE),
+    (SAME_PROFILE, UNKNOWN, NOTHING, NOTHING, ENDED, GONE),
+    (CHANGE_MSISDN, UNKNOWN, MSISDN_CHANGED, PAUSED, ENDED, GONE),
+    (SAME_MSISDN, UNKNOWN, NOTHING, NOTHING, ENDED, GONE),
+    (SUSPEND, UNKNOWN, SUSPENDED, NOTHING, ENDED, GONE),
+    (SUSPEND_OTHERWISE, UNKNOWN, SUSPENDED_FOR_FRAUD, "already_suspended", ENDED, GONE),
+    (RESUME, UNKNOWN, NOTHING, RESUMED, ENDED, GONE),
+    (TERMINATE, UNKNOWN, TERMINATED, TERMINATED, NOTHING, GONE),
+    (TERMINATE_OTHERWISE, UNKNOWN, TERMINATED_FOR_FRAUD, TERMINATED_FOR_FRAUD, ENDED, GONE),
+    (FORGET, UNKNOWN, FORGOTTEN, FORGOTTEN, FORGOTTEN, NOTHING),
 ]
 PAIRS = [
     pytest.param(past, command, outcome, id=f"{status}-{command!r}")
@@ -149,3 +157,10 @@ def test_the_natural_key_of_every_command_is_the_imsi():
 def test_a_log_that_does_not_begin_with_an_activation_cannot_be_folded():
     with pytest.raises(AssertionError, match="activation"):
         SUBSCRIBER.evolve(None, SubscriberResumed())
+
+
+def test_nothing_of_before_is_left_of_a_forgotten_subscriber(given):
+    state = given(ACTIVATED, TERMINATED).when(FORGET).then(FORGOTTEN)
+    before = {*DATA.values(), "moved away"}
+    assert state.status == "forgotten"
+    assert not before & set(state.model_dump().values())

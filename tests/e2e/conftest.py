@@ -13,7 +13,10 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from antiphon.cli import app
+from antiphon.connection import Connection
+from antiphon.installation import dependencies_of
 from antiphon.up import CONSOLE
+from handlers.dependencies import Dependencies
 from infra.local.regions import LocalConfig, LocalRegions
 from tests.chromium import page
 
@@ -44,6 +47,7 @@ class Running:
 
     base_port: int
     aws_port: int
+    directory: Path = Path()
 
     def url(self, region: str) -> str:
         return f"http://127.0.0.1:{self.base_port + 1 + REGIONS.index(region)}"
@@ -71,6 +75,11 @@ class Running:
             aws_secret_access_key="test",
         )
 
+    def wired(self, region: str) -> Dependencies:
+        """Return the parts of a region's functions, as an operator uses them."""
+        connection = Connection.open(base_port=self.base_port, aws_port=self.aws_port)
+        return dependencies_of(connection, region)
+
     def cli(self, *words: str) -> Result:
         ports = ["--aws-port", str(self.aws_port)]
         if words[0] != "wan":
@@ -91,4 +100,4 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     )
     progress: Callable[[str], None] = lambda _: None  # noqa: E731
     with LocalRegions(config, progress=progress):
-        yield Running(first, first + 5)
+        yield Running(first, first + 5, directory)

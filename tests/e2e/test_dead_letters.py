@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from projections.letters import Letter, LetterStore
+from projections.letters import Letter
 from tests.e2e.conftest import REGIONS, Running
 
 US, EU, AP = REGIONS
@@ -38,10 +38,11 @@ def send(running: Running, region: str, queue: str, body: str, **more: Any) -> N
 
 def letter_of(running: Running, region: str, wanted: Callable[[Letter], bool]) -> Letter:
     """Return the letter that a region has, or gets within seconds."""
-    store = LetterStore(running.aws("dynamodb", region), table=LETTERS)
+    store = running.wired(region).letters
     until_s = time.monotonic() + 20
     while time.monotonic() < until_s:
-        found = [letter for letter in store.all() if wanted(letter)]
+        opened = [store.get(letter.letter_id) for letter in store.all()]
+        found = [letter for letter in opened if letter is not None and wanted(letter)]
         if found:
             return found[0]
         # No queue is the pause: one with a message in it does not wait.

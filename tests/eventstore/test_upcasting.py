@@ -10,6 +10,7 @@ from domain.network_element import NETWORK_ELEMENT, NetworkElementRegistered
 from eventstore.commits import Commit, RecordedEvent
 from eventstore.errors import CorruptLog
 from eventstore.folding import Fold, domain_events, fold_commit, record
+from eventstore.sealing import IN_CLEAR
 
 STORED_AS_1 = b'{"element_id":"gnb-1","kind":"gnb","site":"ber-1","plmn":"262-01"}'
 TOPIC = "NetworkElement.NetworkElementRegistered"
@@ -33,7 +34,7 @@ def test_version_1_is_read_as_version_2(stored: Any):
 
 def test_a_state_folds_the_same_from_either_version(stored: Any):
     [event] = domain_events(NETWORK_ELEMENT, stored(1, STORED_AS_1))
-    today = record(NETWORK_ELEMENT, event)
+    today = record(NETWORK_ELEMENT, event, aggregate_id="ne.1", position=1, cipher=IN_CLEAR)
     assert today.version == 2
 
     old = fold_commit(NETWORK_ELEMENT, Fold(), stored(1, STORED_AS_1))

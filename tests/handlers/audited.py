@@ -5,6 +5,7 @@ from functools import partial
 from types import SimpleNamespace
 from typing import Any
 
+from antiphon.opening import Opened
 from antiphon.running_source import RunningSource
 from antiphon.verification import Audit, Verdict
 from antiphon.verification.source import Item, Table
@@ -56,7 +57,7 @@ def client_of(network: Network, region: str) -> Any:
 def audit(network: Network) -> Verdict:
     deps = network[US].deps
     return Audit(
-        source=NetworkSource(network),
+        source=Opened(NetworkSource(network), network["us-east-1"].deps.cipher),
         projections=deps.projections,
         registry=deps.registry,
         keys=deps.keys,
@@ -78,6 +79,7 @@ def repair_of(network: Network, region: str) -> Repair:
         ring=partial(deps.queues.ring, region),
         sweep=lambda: network[region].sweep()["answered"],
         now_ms=deps.edge.now_ms,
+        cipher=deps.cipher,
         bounds=deps.settings,
     )
 

@@ -9,6 +9,7 @@ import functools
 import io
 import itertools
 import json
+import os
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -18,6 +19,7 @@ from typing import Any
 from eventstore.commits import Commit, to_image
 from eventstore.errors import StoreUnavailable
 from eventstore.log import DynamoDBLog
+from eventstore.subject_keys import SubjectKeys
 from handlers import (
     command_queue,
     commands,
@@ -36,8 +38,10 @@ from projections.letters import Letter
 from projections.regions import ControlStore, RegionState, Topology
 from projections.responder import Answer
 from tests.dynamodb import tables
+from tests.dynamodb.kms import InProcessKms
 
 REGIONS = ("us-east-1", "eu-west-1", "ap-south-1")
+KMS_KEY = "alias/antiphon-personal"
 _numbers = itertools.count()
 Handler = Callable[[dict[str, Any], Any], dict[str, Any]]
 
@@ -301,7 +305,8 @@ class Region:
 
     @property
     def letters(self) -> dict[str, Letter]:
-        return {letter.letter_id: letter for letter in self.deps.letters.all()}
+        ids = [letter.letter_id for letter in self.deps.letters.all()]
+        return {one: letter for one in ids if (letter := self.deps.letters.get(one))}
 
     def sweep(self) -> dict[str, Any]:
         swept: dict[str, Any] = self._sweeper({}, None)
@@ -332,6 +337,7 @@ class Network:
     def __init__(self, engine: Any, *, extensions: str = "") -> None:
         self._extensions = extensions
         self.crashes = Crashes()
+        self.kms = InProcessKms(KMS_KEY)
         self.messages: dict[tuple[str, str], list[str]] = defaultdict(list)
         self.extras: dict[tuple[str, str], list[dict[str, Any]]] = defaultdict(list)
         self.unreachable: set[str] = set()
@@ -366,6 +372,8 @@ class Network:
                 "ANTIPHON_SNAPSHOTS_TABLE": f"snapshots-h{number}",
                 "ANTIPHON_LETTERS_TABLE": f"letters-h{number}",
                 "ANTIPHON_CONTROL_TABLE": f"control-h{number}",
+                "ANTIPHON_KEYS_TABLE": f"keys-h{number}",
+                "ANTIPHON_KMS_KEY": KMS_KEY,
                 "ANTIPHON_BUS": "antiphon",
                 "ANTIPHON_LANE_QUEUE": "lane",
                 "ANTIPHON_ACKS_QUEUE": "acks",
@@ -378,6 +386,15 @@ class Network:
         )
         deps = Dependencies(settings, self._clients(engine, name))
         self._give_log(deps)
+        deps.__dict__["subject_keys"] = SubjectKeys(
+            self.log._client,
+            self.kms,  # type: ignore[arg-type]
+            table=settings.keys_table,
+            kms_key=KMS_KEY,
+            elapsed_s=lambda: self.elapsed_s,
+            fresh_s=settings.keys_fresh_s,
+            random_bytes=os.urandom,
+        )
         deps.__dict__["control"] = Control(
             StatesFrom(self, name),  # type: ignore[arg-type]
             elapsed_s=lambda: self.elapsed_s,
@@ -388,7 +405,7 @@ class Network:
         return Region(deps, HeldBus(self.crashes), self._queues(name))
 
     def _clients(self, engine: Any, _region: str) -> Any:
-        return _EngineClients(engine, self.crashes)
+        return _EngineClients(engine, self.crashes, self.kms)
 
     def _queues(self, _region: str) -> HeldQueues:
         return HeldQueues(self)
@@ -452,9 +469,13 @@ class StatesFrom:
 
 
 class _EngineClients:
-    def __init__(self, engine: Any, crashes: Crashes) -> None:
+    def __init__(self, engine: Any, crashes: Crashes, kms: InProcessKms) -> None:
         self._engine = engine
         self._crashes = crashes
+        self._kms = kms
+
+    def kms(self, region: str) -> Any:
+        return self._kms
 
     def dynamodb(self, region: str) -> Any:
         return CrashingClient(self._engine.client("dynamodb", region), self._crashes)
@@ -467,6 +488,7 @@ class _EngineClients:
 def _make_tables(engine: Any, *, events: str, number: int) -> None:
     tables.create(engine.client("dynamodb", REGIONS[0]), "events", name=events)
     tables.create(engine.client("dynamodb", REGIONS[0]), "control", name=f"control-h{number}")
+    tables.create(engine.client("dynamodb", REGIONS[0]), "keys", name=f"keys-h{number}")
     for region in REGIONS:
         client = engine.client("dynamodb", region)
         for table in ("views", "responses", "snapshots", "letters"):

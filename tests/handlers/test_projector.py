@@ -167,8 +167,8 @@ def test_an_unreadable_view_stops_its_aggregate_alone(network: Network):
     views._client.update_item(
         TableName=views._table,
         Key=key,
-        UpdateExpression="SET d = :d",
-        ExpressionAttributeValues={":d": {"S": "{"}},
+        UpdateExpression="SET x = :x",
+        ExpressionAttributeValues={":x": {"B": b"not sealed here"}},
     )
 
     assert network[EU].stream(bad, good) == []

@@ -347,3 +347,16 @@ def test_a_list_is_stable_while_others_come_and_go(network: Network):
 
     assert len(seen) == len(set(seen)), "nothing twice"
     assert {f"gnb-{number}" for number in range(6)} <= set(seen), "nothing of before left out"
+
+
+def test_the_document_tells_where_somebody_may_be_gone(network: Network):
+    _, told = network[EU].get("/openapi.json")
+
+    gone = {
+        path
+        for path, routes in told["paths"].items()
+        for route in routes.values()
+        if "410" in route["responses"]
+    }
+    one = "/subscribers/{imsi}"
+    assert gone == {one, f"{one}/timeline", f"{one}/history"}

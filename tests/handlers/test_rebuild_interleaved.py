@@ -90,7 +90,8 @@ class Play:
 
     def _views(self, known: KnownBuilds) -> ViewStore:
         client, table = self.deps._clients.dynamodb(EU), self.deps.settings.views_table
-        return ViewStore(client, table=table, keys=self.deps.keys, builds=known)
+        keys, cipher = self.deps.keys, self.deps.cipher
+        return ViewStore(client, table=table, keys=keys, builds=known, cipher=cipher)
 
     def _operator(self) -> Rebuild:
         scan = InterruptedScan(
@@ -207,7 +208,8 @@ class Play:
             document: Document | None = None
             aggregate = self.deps.registry.aggregate_of(aggregate_id)
             for commit in self.network.log.read(aggregate_id, consistent=True):
-                document = live.apply(document, Change(commit, domain_events(aggregate, commit)))
+                events = domain_events(aggregate, commit, self.deps.cipher)
+                document = live.apply(document, Change(commit, events))
             view = self.readers[0].read(SUBSCRIBER_VIEW, aggregate_id, consistent=True)
             assert view.document == document
 

@@ -11,6 +11,7 @@ import pytest
 from antiphon.verification import Verdict
 from projections.repair import How, Mend, RepairRefused
 from projections.subscriber_view import SUBSCRIBER_VIEW
+from projections.views import opened_document
 from tests.handlers.audited import audit, delete, items, put, repair_of
 from tests.handlers.network import ACTIVATION, REGIONS, Network
 
@@ -89,10 +90,17 @@ def test_a_view_that_is_behind_is_applied_again(network: Network):
     assert [answer["sequence"] for answer in network[US].answers] == [1, 2]
 
 
+def tamper_with(network: Network, **fields: str) -> None:
+    """Have a region's view show something else."""
+    item = head(network, AP, SUBSCRIBER_VIEW.name)
+    document = opened_document(item, network[AP].deps.cipher)
+    del item["x"]
+    shown = orjson.dumps((document or {}) | fields).decode()
+    put(network, AP, "views", item | {"d": {"S": shown}})
+
+
 def test_a_view_that_shows_something_else_is_folded_again(answered: Network):
-    item = head(answered, AP, SUBSCRIBER_VIEW.name)
-    document = orjson.loads(item["d"]["S"]) | {"service_profile": "never"}
-    put(answered, AP, "views", item | {"d": {"S": orjson.dumps(document).decode()}})
+    tamper_with(answered, service_profile="never")
     check_mended(answered, kind="view", text="its service_profile is not that of the log")
 
 
@@ -200,9 +208,7 @@ def test_a_view_that_is_ahead_of_the_log_is_not_lowered(answered: Network):
 
 
 def test_a_view_that_moves_while_it_is_folded_again_is_folded_once_more(answered: Network):
-    item = head(answered, AP, SUBSCRIBER_VIEW.name)
-    document = orjson.loads(item["d"]["S"]) | {"service_profile": "never"}
-    put(answered, AP, "views", item | {"d": {"S": orjson.dumps(document).decode()}})
+    tamper_with(answered, service_profile="never")
     [wrong] = audit(answered).mends
     repair = repair_of(answered, AP)
     read, moved = repair.log.read, []

@@ -2,6 +2,7 @@
 
 import gzip
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +13,12 @@ from antiphon.backup import lines_of
 from antiphon.backup_file import Heading, Lost, read_heading, read_lines, write_backup
 from antiphon.problems import Problem
 from antiphon.restore import put_back
+from eventstore.key_copies import KeyCopies
 from projections.regions import RegionState, Topology
 from projections.restoring import Kept, RestoreRefused, Restoring, restoring
 from tests.dynamodb.regions import InProcessRegions
 from tests.handlers.audited import NetworkSource, audit, delete, items
+from tests.handlers.forgetter import drive, forgetting
 from tests.handlers.network import ACTIVATION, REGIONS, Crash, Network
 from tests.handlers.operator import Operator, activation
 
@@ -48,6 +51,11 @@ def new() -> Network:
     return Network(InProcessRegions())
 
 
+def copies_of(network: Network) -> KeyCopies:
+    deps = network[US].deps
+    return KeyCopies(deps.subject_keys, deps.keys)
+
+
 def backed_up(network: Network, file: Path, *, lost: bool = False) -> Path:
     source = NetworkSource(network)
     topology = network.states.read()
@@ -58,7 +66,9 @@ def backed_up(network: Network, file: Path, *, lost: bool = False) -> Path:
         generation=1,
         topology=topology,
     )
-    write_backup(file, heading, lines_of(source, topology, lost=lost))
+    cipher = network[US].deps.cipher
+    lines = lines_of(source, topology, lost=lost, copies=copies_of(network), cipher=cipher)
+    write_backup(file, heading, lines)
     return file
 
 
@@ -118,7 +128,12 @@ def test_a_restore_that_is_killed_goes_on_and_gives_no_answer_twice(
 ):
     lines = list(read_lines(backed_up(old, tmp_path / "backup.gz")))
     new.crashes.plan(call=call, when=when)
-    to = Restoring(log=new.log, responses_of=new[US].deps.responses_of, pause=lambda: None)
+    to = Restoring(
+        log=new.log,
+        responses_of=new[US].deps.responses_of,
+        pause=lambda: None,
+        put_key=partial(copies_of(new).put_back, at_ms=1),
+    )
     with pytest.raises(Crash):
         to.put([line for line in lines if isinstance(line, Kept)])
     new.crashes.plan(call=-1, when="never")
@@ -142,7 +157,7 @@ def test_a_log_that_has_something_else_is_refused_and_left_as_it_is(
         for line in read_lines(backed_up(old, tmp_path / "backup.gz"))
         if isinstance(line, Kept) and line.commit.aggregate_id == before[0]["a"]["S"]
     ]
-    with pytest.raises(RestoreRefused, match="another commit"):
+    with pytest.raises(RestoreRefused, match="another key"):
         restored(new, iter(lines))
     assert items(new, US, "events") == before
 
@@ -235,3 +250,18 @@ def test_commits_of_one_aggregate_stay_in_order_and_pages_too(old: Network, tmp_
         positions.setdefault(line.commit.aggregate_id, []).append(line.commit.position)
     assert all(found == list(range(1, len(found) + 1)) for found in positions.values())
     assert sorted(map(len, positions.values())) == [1, 1, 1, 5]
+
+
+def test_who_was_forgotten_stays_forgotten_where_the_log_is_restored(
+    old: Network, new: Network, tmp_path: Path
+):
+    old.settle()
+    drive(old, forgetting(old))
+
+    restored(new, read_lines(backed_up(old, tmp_path / "backup.gz")))
+
+    assert new[EU].get(f"/subscribers/{ACTIVATION['data']['imsi']}")[0] == 410
+    assert new[EU].get("/subscribers/" + activation(1)["data"]["imsi"])[0] == 200
+    assert audit(new).good
+    with gzip.open(tmp_path / "backup.gz") as told:
+        assert ACTIVATION["data"]["imsi"].encode() not in told.read()

@@ -24,6 +24,8 @@ VALID = {
     "ANTIPHON_SNAPSHOTS_TABLE": "snapshots",
     "ANTIPHON_LETTERS_TABLE": "letters",
     "ANTIPHON_CONTROL_TABLE": "control",
+    "ANTIPHON_KEYS_TABLE": "keys",
+    "ANTIPHON_KMS_KEY": "alias/keys",
     "ANTIPHON_BUS": "bus",
     "ANTIPHON_LANE_QUEUE": "lane",
     "ANTIPHON_ACKS_QUEUE": "acks",

@@ -48,7 +48,11 @@ def names_of(service: str) -> set[str]:
     if service == "AWS/SQS":
         return {queue["QueueName"] for queue in of_type("AWS::SQS::Queue").values()}
     tables = yaml_parse((TEMPLATES / "global.yaml").read_text())["Resources"].values()
-    shared = {table["Properties"]["TableName"] for table in tables}
+    shared = {
+        table["Properties"]["TableName"]
+        for table in tables
+        if table["Type"] == "AWS::DynamoDB::GlobalTable"
+    }
     return shared | {one["TableName"] for one in of_type("AWS::DynamoDB::Table").values()}
 
 

@@ -124,13 +124,20 @@ def test_the_secret_is_shown_nowhere():
 
 def test_the_global_tables_are_strong_and_cannot_be_deleted_with_their_stack():
     template = yaml_parse((TEMPLATES / "global.yaml").read_text())
-    names = [table["Properties"]["TableName"] for table in template["Resources"].values()]
-    assert names == ["antiphon-events", "antiphon-control"]
+    tables = [
+        resource
+        for resource in template["Resources"].values()
+        if resource["Type"] == "AWS::DynamoDB::GlobalTable"
+    ]
+    names = [table["Properties"]["TableName"] for table in tables]
+    assert names == ["antiphon-events", "antiphon-control", "antiphon-keys"]
     assert template["Parameters"]["MultiRegionConsistency"]["Default"] == "STRONG"
     # Whatever the mode of the log is, all regions see the same states and homes.
     control = template["Resources"]["ControlTable"]["Properties"]
     assert control["MultiRegionConsistency"] == "STRONG"
-    for table in template["Resources"].values():
+    keys = template["Resources"]["KeysTable"]["Properties"]
+    assert keys["MultiRegionConsistency"] == "STRONG"
+    for table in tables:
         assert table["DeletionPolicy"] == table["UpdateReplacePolicy"] == "Retain"
         # A strong table takes neither a time to live nor local indexes.
         assert not {"TimeToLiveSpecification", "LocalSecondaryIndexes"} & table["Properties"].keys()
@@ -303,6 +310,26 @@ def test_whoever_reads_views_may_ask_which_builds_of_them_are_live():
         }
         # The states of the builds are read by a query; a command by queue proves no answer.
         assert "dynamodb:Query" in on_the_views or function == "antiphon-command-queue"
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_keys_are_made_by_who_takes_commands_in_and_destroyed_by_operators_alone(function):
+    on_the_keys = {
+        action
+        for statement in statements_of(function)
+        if "table/antiphon-keys" in str(statement["Resource"])
+        for action in (
+            [statement["Action"]] if isinstance(statement["Action"], str) else statement["Action"]
+        )
+    }
+    makers = {"antiphon-commands", "antiphon-command-queue", "antiphon-dead-letters"}
+    allowed = {"dynamodb:BatchGetItem", "dynamodb:GetItem"}
+    assert on_the_keys == allowed | ({"dynamodb:PutItem"} if function in makers else set())
+
+
+def test_no_stream_keeps_a_destroyed_key():
+    template = yaml_parse((TEMPLATES / "global.yaml").read_text())
+    assert "StreamSpecification" not in template["Resources"]["KeysTable"]["Properties"]
 
 
 def test_only_those_who_answer_may_publish():

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 from botocore.exceptions import ClientError, ConnectTimeoutError, ReadTimeoutError
 
 from tests.dynamodb.errors import refusal
+from tests.dynamodb.kms import InProcessKms
+from tests.simulation.deployment import KMS_KEY
 from tests.simulation.faults import CallFault
 
 if TYPE_CHECKING:
@@ -48,6 +50,9 @@ class Calls:
 
     def events(self, region: str) -> Any:
         return self._client(_Events, region)
+
+    def kms(self, region: str) -> Any:
+        return InProcessKms(KMS_KEY)
 
     def _client(self, kind: "type[_Client]", region: str) -> Any:
         client = self._clients.get((kind, region))

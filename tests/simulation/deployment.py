@@ -8,7 +8,8 @@ from infra.local.shard import StreamMapping
 
 ACCOUNT = "000000000000"
 SECRET = "a secret of the simulation"
-GLOBAL_TABLES = ("events", "control")
+KMS_KEY = "alias/antiphon-personal"
+GLOBAL_TABLES = ("events", "control", "keys")
 REGIONAL_TABLES = ("views", "responses", "snapshots", "letters")
 # Shards of a replica's stream; an item's records are all in one of them.
 SHARDS = 2
@@ -80,6 +81,8 @@ def settings_of(function: str, region: str, regions: Sequence[str]) -> Settings:
             "ANTIPHON_SNAPSHOTS_TABLE": "antiphon-snapshots",
             "ANTIPHON_LETTERS_TABLE": "antiphon-letters",
             "ANTIPHON_CONTROL_TABLE": "antiphon-control",
+            "ANTIPHON_KEYS_TABLE": "antiphon-keys",
+            "ANTIPHON_KMS_KEY": KMS_KEY,
             "ANTIPHON_BUS": "antiphon",
             "ANTIPHON_LANE_QUEUE": "antiphon-lane",
             "ANTIPHON_ACKS_QUEUE": "antiphon-acks",

@@ -46,7 +46,12 @@ class Sandbox:
         self._gate = Gate()
         self._tasks: list[virtual_time.Task] = []
         clock = clock_of(lambda: self.world, self.region)
-        self._edge = Edge(clock=clock, side_by_side=self._side_by_side, write=unread)
+        self._edge = Edge(
+            clock=clock,
+            side_by_side=self._side_by_side,
+            write=unread,
+            random_bytes=self._random_bytes,
+        )
         self._calls: Any = Calls(self)
         self._deps = Dependencies(settings, self._calls, self._edge)
         module = importlib.import_module(f"handlers.{settings.function}")
@@ -125,6 +130,9 @@ class Sandbox:
     def get_remaining_time_in_millis(self) -> int:
         """Return what is left, as Lambda's context tells it."""
         return int(self._deadline_ms - self.world.time.now_ms)
+
+    def _random_bytes(self, count: int) -> bytes:
+        return self.world.random_bytes(count)
 
     def _side_by_side(
         self, tasks: list[Task], *, within_s: float | None = None

@@ -5,12 +5,14 @@ answers and changes of tables.
 """
 
 from collections import Counter
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import orjson
 from botocore.exceptions import ClientError
 
 from tests.dynamodb.in_process import Change
+from tests.dynamodb.values import Item
 from tests.simulation.history import (
     Appended,
     Applied,
@@ -31,12 +33,18 @@ _HEAD = "head"
 _BUILDS = "rebuild"
 
 
+def _as_it_is(item: Item) -> Item:
+    return item
+
+
 class Observer:
     """The recorder of one world, and its count of situations."""
 
     def __init__(self, time: VirtualTime) -> None:
         self.recorder = Recorder(lambda: round(time.now_ms, 3))
         self.situations: Counter[str] = Counter()
+        # Set once there are tables to find the keys in.
+        self.in_clear: Callable[[Item], Item] = _as_it_is
         self._published: set[str] = set()
         self._standings: dict[str, tuple[str, str | None]] = {}
 
@@ -54,7 +62,7 @@ class Observer:
             self._moved(change)
             return
         image = change.new if change.new is not None else change.old
-        self.record(Appended, region=region, item=image, change=change.kind)
+        self.record(Appended, region=region, item=self.in_clear(image or {}), change=change.kind)
 
     def _moved(self, change: Change) -> None:
         """Take a change of the regions' states."""
@@ -88,7 +96,8 @@ class Observer:
                 )
             case "antiphon-responses" if new.get("body") != old.get("body") and "body" in new:
                 commit = change.key["c"]["S"]
-                self.record(BodyStored, region=region, commit=commit, body=new["body"]["S"])
+                body = self.in_clear(new)["body"]["S"]
+                self.record(BodyStored, region=region, commit=commit, body=body)
 
     def published(self, region: str, detail_type: str, body: str) -> None:
         """Take an answer that a bus has accepted."""

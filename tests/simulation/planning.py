@@ -16,32 +16,35 @@ CALL_SITES: dict[str, dict[str, int]] = {
         "PutItem events": 20, "GetItem events": 8, "Query events": 12, "Query snapshots": 8,
         "PutItem snapshots": 3, "SendMessage lane": 40, "GetItem responses": 20,
         "BatchGetItem views": 2, "UpdateItem responses": 1, "GetItem views": 1,
-        "GetItem control": 12, "Query views": 2,
+        "GetItem control": 12, "Query views": 2, "GetItem keys": 10, "PutItem keys": 3,
     },
     "command_queue": {
         "GetItem control": 4,
         "PutItem events": 3, "GetItem events": 2, "Query events": 2, "Query snapshots": 2,
         "PutItem snapshots": 1, "SendMessage lane": 6, "SendMessage commands-dead.fifo": 1,
-        "ChangeMessageVisibility commands.fifo": 1,
+        "ChangeMessageVisibility commands.fifo": 1, "GetItem keys": 3, "PutItem keys": 1,
     },
     "projector": {
         "BatchGetItem views": 60, "PutItem views": 40, "TransactWriteItems views": 40,
         "GetItem views": 6, "Query events": 10, "UpdateItem responses": 15,
         "SendMessage acks": 60, "SendMessage lane": 2, "GetItem control": 10,
-        "Query views": 15,
+        "Query views": 15, "GetItem keys": 20, "BatchGetItem keys": 5,
     },
     "responder": {
         "UpdateItem responses": 60, "GetItem events": 15, "GetItem views": 15, "PutEvents": 12,
         "GetItem control": 10, "GetItem responses": 2, "Query views": 10,
+        "GetItem keys": 15,
     },
     "sweeper": {
         "Query responses": 24, "GetItem responses": 2, "GetItem events": 2,
         "BatchGetItem views": 2, "UpdateItem responses": 2, "GetItem views": 1, "PutEvents": 1,
         "SendMessage lane": 1, "GetItem control": 2, "Query views": 2,
+        "GetItem keys": 2,
     },
     "queries": {
         "GetItem views": 10, "Query events": 4, "Query views": 1, "GetItem events": 1,
-        "GetItem responses": 1, "GetItem control": 3,
+        "GetItem responses": 1, "GetItem control": 3, "GetItem keys": 8,
+        "BatchGetItem keys": 1,
     },
     # Operators, by what they do; bringing the region back is part of it.
     "drain": {

@@ -106,7 +106,10 @@ def _terms(plan: Plan) -> Terms:
 
 def _final(world: World) -> Final:
     def of(table: str) -> dict[str, tuple[dict[str, object], ...]]:
-        return {region: one.engine.items(table) for region, one in world.tables.items()}
+        return {
+            region: tuple(map(world.observer.in_clear, one.engine.items(table)))
+            for region, one in world.tables.items()
+        }
 
     dead = [
         KeptMessage(region=region, place=terms.name, body=one.body, attributes=one.attributes)
@@ -116,7 +119,7 @@ def _final(world: World) -> Final:
         for one in world.queue(region, terms.name).messages.values()
     ]
     return Final(
-        log=world.journal.items("antiphon-events"),
+        log=tuple(map(world.observer.in_clear, world.journal.items("antiphon-events"))),
         views=of("antiphon-views"),
         responses=of("antiphon-responses"),
         letters=of("antiphon-letters"),

@@ -33,6 +33,7 @@ from tests.simulation.history import KeptMessage
 from tests.simulation.mappings import Minutely, QueueMapping
 from tests.simulation.network import Network
 from tests.simulation.observer import Observer
+from tests.simulation.opening import Opening
 from tests.simulation.operators import Operator
 from tests.simulation.plan import Chore, Op, Plan
 from tests.simulation.queues import Message, Queue, QueueWeather
@@ -82,6 +83,7 @@ class World:
 
     def _make_tables(self) -> None:
         self.journal = Engine(GLOBAL_TABLES)
+        self.observer.in_clear = Opening(self.journal)
         self.strong = StrongTables(
             self.time,
             self.network,
@@ -187,6 +189,10 @@ class World:
         chance = self._latency
         tail_ms = chance.expovariate(1 / 300) if chance.random() < self.weather.slow_calls else 0.0
         return self.network.one_way_ms(a, b) + 0.5 + 2.0 * chance.random() + tail_ms
+
+    def random_bytes(self, count: int) -> bytes:
+        """Return what keys are made of: the same in every run of a seed."""
+        return self._chances.of("keys").randbytes(count)
 
     def _replica_lag_ms(self) -> float:
         mean_ms = self.weather.replica_lag_ms

@@ -1,0 +1,39 @@
+"""What the observer reads in clear: it looks at what is decided and told, not at how it is kept."""
+
+from typing import Any
+
+from antiphon.opening import opened
+from eventstore.sealing import Sealing
+from eventstore.subject_keys import SubjectKeys
+from tests.dynamodb.kms import InProcessKms
+from tests.dynamodb.values import Item
+from tests.simulation.deployment import KMS_KEY
+from tests.simulation.engine import Engine
+
+_FOR_EVER_S = float("inf")
+
+
+class Opening:
+    """Opens items of one run by the keys in its journal, which take no time to read here."""
+
+    def __init__(self, journal: Engine) -> None:
+        client: Any = journal
+        keys = SubjectKeys(
+            client,
+            InProcessKms(KMS_KEY),
+            table="antiphon-keys",
+            kms_key=KMS_KEY,
+            elapsed_s=lambda: 0.0,
+            fresh_s=_FOR_EVER_S,
+            random_bytes=_none,
+        )
+        self._cipher = Sealing(keys, tags=frozenset({"sub"}))
+
+    def __call__(self, item: Item) -> Item:
+        """Return an item as it would stand in clear."""
+        [clear] = opened([item], self._cipher)
+        return clear
+
+
+def _none(count: int) -> bytes:
+    raise AssertionError(f"who only watches makes no key of {count} bytes")
