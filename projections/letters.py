@@ -25,7 +25,7 @@ _MAX_ERROR = 2_000
 _AUDIT = "dropped#"
 
 # Sources whose payload is commits, which stay: they are evidence.
-HOLDING_COMMITS = frozenset({"stream", "log"})
+HOLDING_COMMITS = frozenset({"stream", "log", "superseded"})
 
 State = Literal["open", "replaying", "done", "dropped"]
 # The attributes of what failed, by the field of a Filing: kept from its first attempt on.

@@ -55,6 +55,22 @@ def test_a_usual_command_is_one_request_no_read_and_one_write_unit(warm: Network
     assert total(used) == ONE_PUT
 
 
+def test_a_usual_command_that_seals_something_costs_no_more(warm: Network, measure: Measure):
+    with measure() as used:
+        assert warm[US].post(command("ChangeMsisdn", 1, msisdn="+4915112345679"))[0] == 202
+
+    assert total(used) == ONE_PUT
+
+
+def test_the_first_command_of_a_subscriber_makes_its_key(warm: Network, measure: Measure):
+    data = {**ACTIVATION["data"], "imsi": "262011234567899"}
+    with measure() as used:
+        assert warm[US].post({**ACTIVATION, "data": data})[0] == 202
+
+    # Looked for near by, then for certain, then put.
+    assert of(used, "keys") == Used(requests=3, read_units=1.5, write_units=1)
+
+
 def test_knowing_the_regions_states_is_one_read_in_seconds_and_none_per_command(
     warm: Network, measure: Measure
 ):
