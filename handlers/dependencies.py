@@ -13,9 +13,6 @@ from eventstore.errors import StoreUnavailable
 from eventstore.identity import Keys
 from eventstore.log import DynamoDBLog
 from eventstore.scanning import LogSegments
-from eventstore.sealing import Sealing
-from eventstore.snapshots import Snapshots
-from eventstore.subject_keys import SubjectKeys
 from handlers.bus import Bus
 from handlers.catalog import BUILT_IN
 from handlers.clients import Clients
@@ -23,19 +20,17 @@ from handlers.discards import Discards
 from handlers.edge import Edge, real_edge
 from handlers.extension import catalog_of, load_extension
 from handlers.forwarding import Forwarding
-from handlers.metrics import DEAD_LETTERS, Meter, counted
+from handlers.personal_stores import PersonalStores
 from handlers.queues import Queues
 from handlers.settings import Settings
 from projections.applying import Applier
 from projections.builds import BuildStore, KnownBuilds, Registered
 from projections.checkpoints import Checkpoints
 from projections.control import Control
-from projections.erasure import ViewErasure
 from projections.failures import superseded, unanswerable
 from projections.gaps import OneOrder, OwnReplica
 from projections.holding import Holds
 from projections.homes import HomesStore, KnownHomes
-from projections.letters import LetterStore
 from projections.projector import Projector
 from projections.proof import Prover
 from projections.reading import Reader
@@ -43,12 +38,11 @@ from projections.rebuild import Rebuild
 from projections.regions import ControlStore, Topology
 from projections.removal import BuildRemoval
 from projections.responder import Responder
-from projections.responses import ResponseStore
 from projections.sweeper import Sweeper
 from projections.views import ViewStore
 
 
-class Dependencies:
+class Dependencies(PersonalStores):
     """The parts of one region's installation, wired for one function.
 
     Args:
@@ -74,21 +68,6 @@ class Dependencies:
     @cached_property
     def log(self) -> DynamoDBLog:
         return self.log_of(self.settings.region)
-
-    @cached_property
-    def meter(self) -> Meter:
-        return Meter(
-            function=self.settings.function, write=self.edge.write, now_ms=self.edge.now_ms
-        )
-
-    @cached_property
-    def subject_keys(self) -> SubjectKeys:
-        return self.keys_of(self.settings.region)
-
-    @cached_property
-    def cipher(self) -> Sealing:
-        tags = frozenset(one.tag for one in self.registry.aggregates if one.has_personal_data)
-        return Sealing(self.subject_keys, tags=tags)
 
     @cached_property
     def event_store(self) -> EventStore:
@@ -175,10 +154,6 @@ class Dependencies:
     @cached_property
     def queues(self) -> Queues:
         return Queues(self._clients, self.settings, self.edge)
-
-    @cached_property
-    def snapshots(self) -> Snapshots:
-        return self.snapshots_of(self.settings.region)
 
     @cached_property
     def control(self) -> Control:
@@ -269,10 +244,6 @@ class Dependencies:
         )
 
     @cached_property
-    def letters(self) -> LetterStore:
-        return self.letters_of(self.settings.region)
-
-    @cached_property
     def discards(self) -> Discards:
         return Discards(self._clients.s3(self.settings.region))
 
@@ -344,52 +315,3 @@ class Dependencies:
                 fresh_s=self.settings.builds_fresh_s,
             )
         return self._builds[region]
-
-    def responses_of(self, region: str) -> ResponseStore:
-        """Return the response items of any region: an answer's are where its command came in."""
-        client = self._clients.dynamodb(region)
-        table = self.settings.responses_table
-        return ResponseStore(client, table=table, bounds=self.settings, cipher=self.cipher)
-
-    def letters_of(self, region: str) -> LetterStore:
-        """Return the dead letters of any region."""
-        return LetterStore(
-            self._clients.dynamodb(region),
-            table=self.settings.letters_table,
-            bounds=self.settings,
-            filed=lambda filing: self.meter.tell(counted(DEAD_LETTERS, 1, source=filing.source)),
-            cipher=self.cipher,
-        )
-
-    def snapshots_of(self, region: str) -> Snapshots:
-        """Return the snapshots of any region."""
-        return Snapshots(
-            self._clients.dynamodb(region),
-            table=self.settings.snapshots_table,
-            window_ms=self.settings.token_window_s * 1000,
-            cipher=self.cipher,
-        )
-
-    def keys_of(self, region: str) -> SubjectKeys:
-        """Return the subjects' keys as any region reaches them: an operator's affair."""
-        settings = self.settings
-        return SubjectKeys(
-            self._clients.dynamodb(region),
-            self._clients.kms(region),
-            table=settings.keys_table,
-            kms_key=settings.kms_key,
-            elapsed_s=self.edge.clock.elapsed_s,
-            fresh_s=settings.keys_fresh_s,
-            random_bytes=self.edge.random_bytes,
-        )
-
-    def erasure_of(self, region: str) -> ViewErasure:
-        """Return what erases views in any region: an operator's task, of no function."""
-        client, table = self._clients.dynamodb(region), self.settings.views_table
-        registered = Registered(self.projections)
-        return ViewErasure(
-            client=client,
-            table=table,
-            first={name: registered.first(name).label for name in registered.names},
-            states=BuildStore(client, table=table).read,
-        )

@@ -56,7 +56,7 @@ def test_a_usual_command_is_one_request_no_read_and_one_write_unit(warm: Network
 
 
 def test_a_usual_command_that_seals_something_costs_no_more(warm: Network, measure: Measure):
-    with measure() as used:
+    with measure("command that seals something") as used:
         assert warm[US].post(command("ChangeMsisdn", 1, msisdn="+4915112345679"))[0] == 202
 
     assert total(used) == ONE_PUT
@@ -64,7 +64,7 @@ def test_a_usual_command_that_seals_something_costs_no_more(warm: Network, measu
 
 def test_the_first_command_of_a_subscriber_makes_its_key(warm: Network, measure: Measure):
     data = {**ACTIVATION["data"], "imsi": "262011234567899"}
-    with measure() as used:
+    with measure("first command of a subscriber") as used:
         assert warm[US].post({**ACTIVATION, "data": data})[0] == 202
 
     # Looked for near by, then for certain, then put.
