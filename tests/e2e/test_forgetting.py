@@ -20,7 +20,7 @@ _MAILBOX = "antiphon-answers"
 def command(kind: str, imsi: str = IMSI, **data: str) -> dict[str, Any]:
     return {
         "type": kind,
-        "command_id": f"{kind}-{data.get('msisdn', '')}",
+        "command_id": f"{kind}-{len(data)}",
         "producer": "e2e-forgetting",
         "data": {"imsi": imsi, **data},
     }

@@ -61,6 +61,8 @@ class Observer:
         if change.table == "antiphon-control":
             self._moved(change)
             return
+        if change.table != "antiphon-events":
+            return
         image = change.new if change.new is not None else change.old
         self.record(Appended, region=region, item=self.in_clear(image or {}), change=change.kind)
 
