@@ -395,7 +395,7 @@ GUARDS = [
     Guard(
         "what cannot be sealed any more is not stored",
         "projections/views.py",
-        "gone = View(view.applied, view.commit, gone=True)",
+        "gone = View(view.applied, view.commit, left=view.left, gone=True)",
         "return False",
         "tests/handlers/test_forgetting.py::test_a_region_that_never_applied_anything_folds_the_forgotten_to_nothing",
     ),
