@@ -404,7 +404,7 @@ GUARDS = [
         "projections/forgetting.py",
         "        yield from self._held()\n",
         "",
-        "tests/handlers/test_forgetting.py::test_a_function_that_still_has_the_key_leaves_nothing_behind",
+        "tests/handlers/test_forgetting.py::test_nothing_is_erased_before_no_function_goes_by_the_key",
     ),
     Guard(
         "replaying twice does nothing more",

@@ -247,6 +247,19 @@ def test_a_function_that_still_has_the_key_leaves_nothing_behind(network: Networ
     assert numbers_in(everything(network)) == set()
 
 
+def test_nothing_is_erased_before_no_function_goes_by_the_key(network: Network):
+    lived(network)
+    at_s: dict[str, float] = {}
+    for step in forgetting(network).forget():
+        at_s.setdefault(step.phase, network.elapsed_s)
+        if step.waits:
+            network.settle()
+            network.elapsed_s += 1
+
+    fresh_s = network[US].deps.settings.keys_fresh_s
+    assert at_s["erased"] >= at_s["key destroyed"] + fresh_s
+
+
 def test_an_answer_whose_body_cannot_be_read_any_more_is_given_without_it(network: Network):
     network[US].bus.refusing = True
     aggregate_id = lived(network)
