@@ -117,6 +117,8 @@ def test_a_poisoned_aggregate_stops_alone_and_goes_on_from_the_log_once_repaired
         "p": {"N": "1"},
         "k": {"B": b"k" * 16},
         "c": {"S": "poison"},
+        # Nothing of it is sealed.
+        "f": {"N": "1"},
     }
     unheard = {"t": {"S": "Subscriber.Unheard"}, "v": {"N": "1"}, "d": {"B": b"{}"}}
     table.put_item(TableName="antiphon-events", Item={**following, "e": {"L": [{"M": unheard}]}})
