@@ -73,7 +73,7 @@ def drain(
     drive(moves.drain_lost(name, adopter=adopt), again=f"antiphon region drain {name} --lost")
     adopter = moves.states.read().standings[name].adopter
     say(f"{name} is left out. {adopter} answers what came in there.", style="green")
-    say("What it had answered itself may be answered once more, under the same answer_id.")
+    say("If its tables could not be read, what it had answered is answered once more.")
 
 
 def undrain(

@@ -16,7 +16,6 @@ from antiphon.connection import Connection
 from antiphon.installation import dependencies_of
 from antiphon.letters import store_of
 from antiphon.problems import Problem
-from antiphon.terminal import MS_PER_S
 from eventstore.scanning import SEGMENTS, LogScan
 from handlers.settings import Settings
 from projections.adoption import Adoption
@@ -58,13 +57,13 @@ def open_moves(connection: Connection, *, via: str) -> RegionMoves:
         queued=partial(_queued, connection, dead=settings.dead_commands_queue),
         letters_of=partial(store_of, connection),
         sweep=partial(sweep, connection),
-        adoption=lambda lost, adopter: Adoption(
+        adoption=Adoption(
             scan=scan,
-            adopter=deps.responses_of(adopter),
-            lost=deps.responses_of(lost),
+            responses_of=deps.responses_of,
             together=_together(ADOPTED_AT_ONCE),
             now_ms=deps.edge.now_ms,
-            window_ms=settings.token_window_s * MS_PER_S,
+            pause=time.sleep,
+            bounds=settings,
         ),
         fresh_s=settings.control_fresh_s,
         append_s=settings.append_s + LAST_TRY_S,

@@ -41,7 +41,7 @@ from eventstore.errors import (
 from eventstore.folding import Fold, record, record_refusal, record_unchanged
 from eventstore.identity import Keys
 from eventstore.loading import Loader
-from eventstore.log import CommitLog
+from eventstore.log import CommitLog, find
 from eventstore.sealing import IN_CLEAR, Cipher
 from eventstore.snapshots import Snapshots
 from eventstore.tenure import Everywhere, Tenure, Tenures
@@ -241,8 +241,7 @@ class EventStore:
         return None
 
     def _commit_at(self, aggregate_id: str, position: int) -> Commit:
-        near = self._log.get(aggregate_id, position, consistent=False)
-        commit = near or self._log.get(aggregate_id, position, consistent=True)
+        commit = find(self._log, aggregate_id, position)
         if commit is None:
             raise CorruptLog(f"{aggregate_id} lost its commit at {position}")
         return commit

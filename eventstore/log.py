@@ -166,3 +166,12 @@ class DynamoDBLog:
                 Limit=1,
             )
         return from_item(page["Items"][0]) if page["Items"] else None
+
+
+def find(log: CommitLog, aggregate_id: str, position: int) -> Commit | None:
+    """Return a commit from the region's own replica, or if that lags as of the log's head.
+
+    A commit never changes, so where it is found makes no difference. None: there is none.
+    """
+    near = log.get(aggregate_id, position, consistent=False)
+    return near or log.get(aggregate_id, position, consistent=True)

@@ -56,7 +56,7 @@ class RegionMoves:
         queued: how many commands wait in a region's queue.
         letters_of: the dead letters of any region.
         sweep: has a region's sweeper look for overdue answers; returns what it did.
-        adoption: takes over a lost region's answers, given that region and its adopter.
+        adoption: moves the answers of a lost region to its adopter, and home again.
         fresh_s: how long functions go by states they have read, in seconds.
         append_s: how long a command that was taken may still be on its way into the log.
         elapsed_s: a monotonic clock; now_ms: the wall clock, only to show.
@@ -69,7 +69,7 @@ class RegionMoves:
     queued: Callable[[str], int]
     letters_of: Callable[[str], LetterStore]
     sweep: Callable[[str], Mapping[str, int]]
-    adoption: Callable[[str, str], Adoption]
+    adoption: Adoption
     fresh_s: float
     append_s: float
     elapsed_s: Callable[[], float]
@@ -86,8 +86,8 @@ class RegionMoves:
 
         """
         drained = self._standing(self.states.read(), region)
-        if drained.adopter is not None and drained.state is RegionState.DRAINED:
-            told = f"{region} is drained already, and {drained.adopter} answers for it"
+        if drained.adopter is not None:
+            told = f"{region} is {drained.state}, and {drained.adopter} answers for it"
             raise RegionRefused(f"{told}; bring it back first, or leave it")
         # Whoever drained it may have been stopped right then: being drained alone says nothing
         # of its last commands and answers.
@@ -115,27 +115,31 @@ class RegionMoves:
         topology = self.states.read()
         standing = self._standing(topology, region)
         adopter = adopter or standing.adopter or self._survivor(topology, region)
+        if standing.adopter not in {None, adopter}:
+            raise RegionRefused(f"{standing.adopter} answers for {region} already")
         topology.check_adopts(adopter, region)
         if standing.state is not RegionState.DRAINED:
             leaving = self._to(region, RegionState.LEAVING)
             yield from self._hold(region, leaving, phase="leaving", seconds=self.fresh_s)
             standing = self._on(region, leaving, RegionState.DRAINED, adopter=adopter)
-        elif standing.adopter not in {None, adopter}:
-            raise RegionRefused(f"{standing.adopter} answers for {region} already")
-        else:
+        elif standing.adopter is None:
             standing = self._on(region, standing, RegionState.DRAINED, adopter=adopter)
+        # From here on the lost region, if it is there after all, answers nothing any more.
         seconds = self.fresh_s + self.append_s
         yield from self._hold(region, standing, phase="drained", seconds=seconds)
         topology = self.states.read()
-        origins = frozenset(
-            origin
-            for origin in topology.standings
-            if adopter == topology.answering_region(origin) and origin != adopter
-        )
-        for adopted in self.adoption(region, adopter).run(origins):
+        keepers = {o: topology.keepers(o) for o in topology.answered_by(adopter) if o != adopter}
+        for adopted in self.adoption.take_over(adopter, keepers):
             told = f"{adopted.opened} answers to give of {adopted.looked_at} commits"
             told += f"; {adopted.given} given before"
+            if adopted.silent:
+                told += f"; {', '.join(adopted.silent)} cannot be asked which those are"
             yield Step(f"adopted by {adopter}", told, waits=False)
+        if not standing.taken_over:
+            # And only here the adopter begins: by now it has whatever was built before.
+            standing = self._on(region, standing, RegionState.DRAINED, adopter=adopter)
+        phase = f"adopted by {adopter}"
+        yield from self._hold(region, standing, phase=phase, seconds=self.fresh_s)
         yield from self._swept(adopter)
         self._check_still(region, standing)
 
@@ -148,10 +152,27 @@ class RegionMoves:
             raise RegionRefused(f"{region} serves already")
         joining = self._to(region, RegionState.JOINING)
         # From here on every publisher requires it; what was answered without it is in the log.
-        yield from self._hold(region, joining, phase="joining", seconds=self.fresh_s)
+        # And what was still taken there is in the log, too.
+        seconds = self.fresh_s + self.append_s
+        yield from self._hold(region, joining, phase="joining", seconds=seconds)
         yield from compared(self.comparison.catch_up(region), phase="joining")
+        if joining.adopter is not None:
+            yield from self._brought_home(region)
+            joining = self._on(region, joining, RegionState.JOINING)
+            # It takes its first command only when nobody answers for it by older states.
+            yield from self._hold(region, joining, phase="joining", seconds=self.fresh_s)
         self._on(region, joining, RegionState.ACTIVE)
         yield Step("active", f"{region} serves again", waits=False)
+
+    def _brought_home(self, region: str) -> Iterator[Step]:
+        """Have everything that another answers for a region answered, and known at home."""
+        topology = self.states.read()
+        answering, origins = topology.answering_region(region), topology.answered_through(region)
+        for homed in self.adoption.bring_home(region, answering, origins):
+            told = f"{homed.left} answers for {answering} to give, of {homed.looked_at} commits"
+            yield Step("joining", told, waits=bool(homed.left))
+            if homed.left:
+                self.sweep(answering)
 
     def _standing(self, topology: Topology, region: str) -> Standing:
         topology.state(region)
@@ -179,11 +200,14 @@ class RegionMoves:
         """Move a region on from exactly the standing that was held, not from one like it."""
         for _ in range(_CHANGE_TRIES):
             before = self.states.read()
-            standing = before.standings[region]
-            if standing.state is to and standing.adopter == adopter and standing.version > 0:
+            standings = {**before.standings, region: held}
+            as_held = before.model_copy(update={"standings": standings})
+            after = as_held.moved(region, to, at_ms=self.now_ms(), adopter=adopter)
+            standing, wanted = before.standings[region], after.standings[region]
+            if standing.version != held.version and _is_same(standing, wanted):
                 return standing
             self._check(region, held, standing)
-            self._changed(before, before.moved(region, to, at_ms=self.now_ms(), adopter=adopter))
+            self._changed(before, after)
         raise StoreUnavailable(f"{region} could not be made {to}; begin again")
 
     def _changed(self, before: Topology, after: Topology) -> bool:
@@ -242,3 +266,12 @@ class RegionMoves:
             yield Step(f"adopted by {adopter}", f"{answered} answers given now")
             if not swept["answered"]:
                 return
+
+
+def _is_same(standing: Standing, wanted: Standing) -> bool:
+    """Say whether a region is where it was to be moved to, whoever has moved it."""
+    return (standing.state, standing.adopter, standing.taken_over) == (
+        wanted.state,
+        wanted.adopter,
+        wanted.taken_over,
+    )

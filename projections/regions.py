@@ -33,9 +33,10 @@ class RegionState(StrEnum):
 _MOVES = {
     RegionState.ACTIVE: {RegionState.LEAVING},
     RegionState.LEAVING: {RegionState.DRAINED, RegionState.JOINING},
-    # Drained and then lost: another answers what may still be open.
+    # Drained and then lost, or its answers are taken over: only who answers for it changes.
     RegionState.DRAINED: {RegionState.JOINING, RegionState.DRAINED},
-    RegionState.JOINING: {RegionState.ACTIVE, RegionState.LEAVING},
+    # Joining still, and its answers are home.
+    RegionState.JOINING: {RegionState.ACTIVE, RegionState.LEAVING, RegionState.JOINING},
 }
 
 
@@ -55,6 +56,7 @@ class Standing(BaseModel):
         since_ms: when it came to that, by the operator's clock: to show, never to decide by.
         version: that of the control item which brought the state; no later move has it.
         adopter: the region that answers for it while it is lost.
+        taken_over: the adopter has begun to. Before that nobody answers for it.
         drained_before: it was left out of answers at some time.
         adopters: every region that has ever answered for it.
 
@@ -66,6 +68,7 @@ class Standing(BaseModel):
     since_ms: int = 0
     version: int = 0
     adopter: str | None = None
+    taken_over: bool = False
     drained_before: bool = False
     adopters: tuple[str, ...] = ()
 
@@ -136,51 +139,103 @@ class Topology(BaseModel):
 
     def answering_region(self, origin: str) -> str:
         """Return the region that answers commands of `origin`: itself, or who adopted it."""
-        region = origin
+        return self._heirs(origin)[-1]
+
+    def _heirs(self, origin: str) -> list[str]:
+        """Return a region, who adopted it, who adopted that one, and so on."""
+        heirs = [origin]
         # Whoever adopts is active then, so a chain of adoptions never closes to a ring.
         for _ in self.standings:
-            adopter = self.standings[region].adopter if region in self.standings else None
+            adopter = self.standings[heirs[-1]].adopter if heirs[-1] in self.standings else None
             if adopter is None:
                 break
-            region = adopter
-        return region
+            heirs.append(adopter)
+        return heirs
+
+    def may_answer(self, region: str, origin: str) -> bool:
+        """Say whether a region may make and publish answers to commands of `origin`.
+
+        Of two regions with states within their time, one at most may answer what is not answered
+        yet. For when another begins, the one before has long heard that nobody may; and when a
+        region answers for itself again, everything that came in there is answered.
+        """
+        *lost, answering = self._heirs(origin)
+        return answering == region and all(self.standings[one].taken_over for one in lost)
+
+    def keepers(self, origin: str) -> tuple[str, ...]:
+        """Return the regions that may have answers to commands of `origin`, or have had any."""
+        before = self.standings[origin].adopters
+        return tuple(dict.fromkeys((*self._heirs(origin), *before)))
 
     def answered_by(self, region: str) -> frozenset[str]:
         """Return the origins whose commands a region answers."""
         return frozenset(o for o in self.standings if self.answering_region(o) == region)
+
+    def answered_through(self, region: str) -> frozenset[str]:
+        """Return the origins that a region answers, or would if nobody had adopted it."""
+        return frozenset(o for o in self.standings if region in self._heirs(o))
 
     def moved(
         self, region: str, to: RegionState, *, at_ms: int, adopter: str | None = None
     ) -> "Topology":
         """Return the states after one region's move.
 
+        Args:
+            region: the one to move.
+            to: its next state. Joining once more has it answer for itself again.
+            at_ms: now, only to show.
+            adopter: with drained, who is to answer for it; told once more, who begins to.
+
         Raises:
             RegionRefused: there is no such region or no such move, or nobody would serve.
 
         """
-        state = self.state(region)
-        if to not in _MOVES[state]:
-            raise RegionRefused(f"{region} is {state}, and from there it cannot become {to}")
-        if to is RegionState.LEAVING and not set(self.serving) - {region}:
-            raise RegionRefused(f"{region} is the last region that serves; it has to stay")
-        before = self.standings[region]
-        if to is not RegionState.DRAINED:
-            # It goes on answering for a region on its way back, until that one serves.
-            adopter = None if to is RegionState.ACTIVE else before.adopter
-        elif adopter is not None:
-            self.check_adopts(adopter, region)
-        elif state is RegionState.DRAINED:
-            raise RegionRefused(f"{region} is drained already")
+        state, before = self.state(region), self.standings[region]
+        self._check_moves(region, to, adopter=adopter)
+        is_home = to is state is RegionState.JOINING
+        named = adopter if to is RegionState.DRAINED else None
+        heir = None if is_home else named or before.adopter
+        begins = to is state and named == before.adopter
         version = self.version + 1
         after = Standing(
             state=to,
             since_ms=at_ms,
             version=version,
-            adopter=adopter,
+            adopter=heir,
+            taken_over=heir is not None and (before.taken_over or begins),
             drained_before=before.drained_before or to is RegionState.DRAINED,
-            adopters=tuple(dict.fromkeys((*before.adopters, *([adopter] if adopter else [])))),
+            adopters=tuple(dict.fromkeys((*before.adopters, *([heir] if heir else [])))),
         )
         return Topology(version=version, standings={**self.standings, region: after})
+
+    def _check_moves(self, region: str, to: RegionState, *, adopter: str | None) -> None:
+        """Raise RegionRefused if a region cannot be moved to a state from where it is."""
+        before = self.standings[region]
+        state, heir = before.state, before.adopter
+        if to not in _MOVES[state]:
+            raise RegionRefused(f"{region} is {state}, and from there it cannot become {to}")
+        if to is RegionState.LEAVING and not set(self.serving) - {region}:
+            raise RegionRefused(f"{region} is the last region that serves; it has to stay")
+        if to is RegionState.DRAINED:
+            self._check_drains(region, adopter)
+        elif to is RegionState.ACTIVE and heir is not None:
+            raise RegionRefused(f"{heir} answers for {region} until its answers are home")
+        elif to is RegionState.JOINING and heir is not None and not before.taken_over:
+            # What the one has and the other will answer cannot be told apart half way.
+            told = f"{heir} is taking over the answers of {region}"
+            raise RegionRefused(f"{told}; end that first: region drain {region} --lost")
+        elif to is state is RegionState.JOINING and heir is None:
+            raise RegionRefused(f"{region} answers for itself already")
+
+    def _check_drains(self, region: str, adopter: str | None) -> None:
+        """Raise RegionRefused if a region cannot be drained with this one to answer for it."""
+        before = self.standings[region]
+        if before.adopter is not None and adopter != before.adopter:
+            raise RegionRefused(f"{before.adopter} answers for {region} already")
+        if before.state is RegionState.DRAINED and (adopter is None or before.taken_over):
+            raise RegionRefused(f"{region} is drained already")
+        if adopter is not None and before.adopter is None:
+            self.check_adopts(adopter, region)
 
     def check_adopts(self, adopter: str, region: str) -> None:
         """Raise RegionRefused if a region cannot answer for another."""

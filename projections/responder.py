@@ -18,7 +18,7 @@ from eventstore.commits import Commit, parse_commit_id
 from eventstore.errors import CorruptLog, StoreUnavailable, SubjectForgotten
 from eventstore.folding import domain_events
 from eventstore.identity import Keys
-from eventstore.log import CommitLog
+from eventstore.log import CommitLog, find
 from eventstore.sealing import IN_CLEAR, Cipher
 from projections.acknowledgements import AckMessage
 from projections.answers import (
@@ -150,7 +150,10 @@ class Responder:
         return Heard(result.again | answered.again, answered.unanswerable, answered.published)
 
     def answer(self, responses: Iterable[Response]) -> Heard:
-        """Answer the commits that every required region has acknowledged."""
+        """Answer the commits that every required region has acknowledged.
+
+        What another region answers, or is taking over, stays as it is: two would make two bodies.
+        """
         answers: list[Answer] = []
         result = Heard()
         for response in responses:
@@ -158,7 +161,9 @@ class Responder:
                 need = self.need(response.commit_id)
                 if response.lacks(need.required(self.region)):
                     continue
-                answers += self._answers_to(response, need)
+                commit = self._commit(response.commit_id)
+                if need.topology.may_answer(self.region, commit.origin):
+                    answers += self._answers_to(response, commit, need)
             except StoreUnavailable:
                 result.again.add(response.commit_id)
             except Exception as error:  # noqa: BLE001 - one that cannot be answered stops no other
@@ -210,19 +215,22 @@ class Responder:
     def complete(self, response: Response) -> str | None:
         """Return the one stored body, building it if need be, without publishing it.
 
-        None if a required region is still lacking. The sweeper of the region of origin
-        publishes what is stored.
+        None if a required region is still lacking, or another region is to answer now. The
+        sweeper of the region that answers publishes what is stored.
         """
         need = self.need(response.commit_id)
         if response.body is not None or response.lacks(need.required(self.region)):
             return response.body
-        body = self._stored(response, need)
+        commit = self._commit(response.commit_id)
+        if not need.topology.may_answer(self.region, commit.origin):
+            return None
+        body = self._stored(response, commit, need)
         if body is not None:
             return body
         stored = self.responses.get(response.commit_id)
         return stored.body if stored else None
 
-    def _answers_to(self, response: Response, need: Need) -> list[Answer]:
+    def _answers_to(self, response: Response, commit: Commit, need: Need) -> list[Answer]:
         """Return the answer to publish: built and stored now, or stored by who did not publish.
 
         What another responder has just stored is left to it, so an answer is published twice
@@ -230,7 +238,7 @@ class Responder:
         """
         body = response.body
         if body is None:
-            body = self._stored(response, need)
+            body = self._stored(response, commit, need)
             if body is None:
                 return []
         elif abs(self.now_ms() - (response.stored_at_ms or 0)) < self.bounds.publish_claim_ms:
@@ -241,22 +249,23 @@ class Responder:
         detail_type, decided_at_ms = DETAIL_TYPES[told["outcome"]], from_iso(told["recorded_at"])
         return [Answer(response.commit_id, detail_type, body, decided_at_ms)]
 
-    def _stored(self, response: Response, need: Need) -> str | None:
+    def _stored(self, response: Response, commit: Commit, need: Need) -> str | None:
         """Build the body and store it; return it, or None if another one is stored."""
         try:
             if not response.lost:
-                body = self._build(response, need)
+                body = self._build(response, commit, need)
                 stored = self.responses.store_body(response.commit_id, body, at_ms=self.now_ms())
                 return body if stored else None
         except SubjectForgotten:
             # Told so far, or about to be: from now on nobody may keep it.
             pass
-        body = self._build(response, need, bare=True)
+        body = self._build(response, commit, need, bare=True)
         stored = self.responses.store_bare_body(response, body, at_ms=self.now_ms())
         return body if stored else None
 
-    def _build(self, response: Response, need: Need, *, bare: bool = False) -> str:
-        commit = self._commit(response.commit_id)
+    def _build(
+        self, response: Response, commit: Commit, need: Need, *, bare: bool = False
+    ) -> str:
         shown = next(p for p in self.projections if p.shows_state and p.covers(commit.aggregate_id))
         view = self.views.read(shown, commit.aggregate_id, consistent=True)
         if not view.has(commit.last_position):
@@ -277,7 +286,7 @@ class Responder:
         place = parse_commit_id(commit_id)
         if place is None:
             raise ValueError(f"{commit_id!r} is no commit id")
-        commit = self.log.get(*place, consistent=False) or self.log.get(*place, consistent=True)
+        commit = find(self.log, *place)
         if commit is None:
             raise StoreUnavailable(f"{commit_id} is not in the log")
         return commit

@@ -21,7 +21,7 @@ from projections.ways import Way
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
-    from mypy_boto3_dynamodb.type_defs import QueryInputTypeDef
+    from mypy_boto3_dynamodb.type_defs import QueryInputTypeDef, QueryOutputTypeDef
 
 Item = dict[str, Any]
 
@@ -219,6 +219,48 @@ class ResponseStore:
             },
         )
 
+    def take_over(self, answer: Response) -> None:
+        """Have an answer that another region has published: its body, and nothing to do here.
+
+        What was built here and not published gives way to what was published there. It is kept
+        as long as it is there.
+        """
+        assert answer.body is not None
+        assert answer.published_at_ms is not None
+        values: dict[str, Any] = {
+            "body": {"S": answer.body},
+            "body_at": {"N": str(answer.stored_at_ms or answer.published_at_ms)},
+            "published": {"N": str(answer.published_at_ms)},
+            "expires": {"N": str(answer.published_at_ms // 1000 + self._bounds.answer_kept_s)},
+            **{f"{ACK}{r}": {"N": str(at_ms)} for r, at_ms in answer.applied_at_ms.items()},
+            **{f"{_WAY}{r}": {"S": way.stored()} for r, way in answer.ways.items()},
+        }
+        sets = ", ".join(f"#n{n} = :v{n}" for n in range(len(values)))
+        self._update(
+            answer.commit_id,
+            {
+                "UpdateExpression": f"SET {sets} REMOVE pending, due",
+                "ConditionExpression": "attribute_not_exists(published)",
+                "ExpressionAttributeNames": {f"#n{n}": name for n, name in enumerate(values)},
+                "ExpressionAttributeValues": {
+                    f":v{n}": value for n, value in enumerate(values.values())
+                },
+            },
+        )
+
+    def forget(self, commit_id: str) -> None:
+        """Remove an item that is not published here, and is known to be answered long ago."""
+        try:
+            with passing_errors_translated("remove a response"):
+                self._client.delete_item(
+                    TableName=self._table,
+                    Key={"c": {"S": commit_id}},
+                    ConditionExpression="attribute_not_exists(published)",
+                )
+        except ClientError as error:
+            if error_code(error) != "ConditionalCheckFailedException":
+                raise
+
     def postpone(self, commit_id: str, *, due_ms: int) -> None:
         """Let the sweeper look again at `due_ms`."""
         self._update(
@@ -256,29 +298,35 @@ class ResponseStore:
 
         Reads the whole index, which is as long as there are answers pending.
         """
-        shards = [self._backlog(str(shard)) for shard in range(_SHARDS)]
-        due = [one.first_due_ms for one in shards if one.first_due_ms is not None]
-        return Backlog(sum(one.pending for one in shards), min(due, default=None))
-
-    def _backlog(self, shard: str) -> Backlog:
-        query: QueryInputTypeDef = {
-            "TableName": self._table,
-            "IndexName": "pending",
-            "KeyConditionExpression": "pending = :shard",
-            "ExpressionAttributeValues": {":shard": {"S": shard}},
-            "ProjectionExpression": "first_due",
-        }
         pending, first_due_ms = 0, LAST_MS
-        # Bounded by the index itself: each page starts after the one before.
-        while True:
-            with passing_errors_translated("count pending answers"):
-                page = self._client.query(**query)
+        for page in self._pending_pages("first_due"):
             pending += page["Count"]
             due = (int(item["first_due"]["N"]) for item in page["Items"] if "first_due" in item)
             first_due_ms = min(first_due_ms, *due, LAST_MS)
-            if "LastEvaluatedKey" not in page:
-                return Backlog(pending, first_due_ms if first_due_ms < LAST_MS else None)
-            query["ExclusiveStartKey"] = page["LastEvaluatedKey"]
+        return Backlog(pending, first_due_ms if first_due_ms < LAST_MS else None)
+
+    def pending(self) -> Iterator[str]:
+        """Yield the ids of all commits whose answers are not published, as the index has it."""
+        for page in self._pending_pages("c"):
+            yield from (item["c"]["S"] for item in page["Items"])
+
+    def _pending_pages(self, attribute: str) -> Iterator["QueryOutputTypeDef"]:
+        for shard in range(_SHARDS):
+            query: QueryInputTypeDef = {
+                "TableName": self._table,
+                "IndexName": "pending",
+                "KeyConditionExpression": "pending = :shard",
+                "ExpressionAttributeValues": {":shard": {"S": str(shard)}},
+                "ProjectionExpression": attribute,
+            }
+            # Bounded by the index itself: each page starts after the one before.
+            while True:
+                with passing_errors_translated("read pending answers"):
+                    page = self._client.query(**query)
+                yield page
+                if "LastEvaluatedKey" not in page:
+                    break
+                query["ExclusiveStartKey"] = page["LastEvaluatedKey"]
 
     def _update(self, commit_id: str, request: dict[str, Any]) -> Response | None:
         try:

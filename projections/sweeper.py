@@ -112,7 +112,11 @@ class Sweeper:
             raise CorruptLog("a pending answer is of no commit in the log")
         swept.recorded_at_ms[commit_id] = commit.recorded_at_ms
         # Read for each: a sweep may take longer than states may be gone by.
-        required = self.responder.need(commit_id).required(self.responder.region)
+        need = self.responder.need(commit_id)
+        if not need.topology.may_answer(self.responder.region, commit.origin):
+            # It comes home answered, or its time comes here: until then it stays pending.
+            return False
+        required = need.required(self.responder.region)
         lacking = response.lacks(required)
         proof = self.prover.look(commit, lacking, skip=swept.silent)
         swept.silent.update(proof.silent)

@@ -1,6 +1,6 @@
 """One answer for each commit, in its region of origin, from a state that contains it.
 
-A region that was lost may have its answers in the region that adopted them, once more. What an
+A region that was lost may have its answers in the region that adopted them, too. What an
 answer leaves out must have been drained. What it must say is worked out here from the log, not
 asked of the code that builds answers.
 """
@@ -23,8 +23,6 @@ from projections.repair import How, Mend
 ACK = "ack#"
 # Published answers expire; older commits are not asked for theirs.
 KEPT_MS = 6 * 24 * 3_600_000
-# Of what came in at a lost region, only what duplicates could still ask for is adopted.
-ADOPTED_MS = 47 * 3_600_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,7 +68,7 @@ class Answers:
             theirs = {region: items[region] for region in places if region in items}
             # Nothing is said of a region that could not be looked at.
             seen = any(region in self.regions for region in places)
-            if seen and not theirs and commit.recorded_at_ms > self._oldest_ms(commit.origin):
+            if seen and not theirs and commit.recorded_at_ms > self.now_ms - KEPT_MS:
                 yield self._late(commit, "it has no answer", lacking=())
             published = {region for region, item in theirs.items() if "published" in item}
             for region, item in theirs.items():
@@ -79,10 +77,6 @@ class Answers:
                     history.forgotten and _withholds(item)
                 ):
                     yield from self._check_item(commit, item, history)
-
-    def _oldest_ms(self, origin: str) -> int:
-        """Return since when every commit of an origin must have its answer here."""
-        return self.now_ms - (KEPT_MS if origin in self.regions else ADOPTED_MS)
 
     def _check_item(self, commit: Commit, item: Item, history: History) -> Iterator[Finding]:
         if "body" not in item or "published" not in item:

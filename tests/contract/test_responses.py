@@ -1,6 +1,7 @@
 """What the response items of a region promise, on every engine."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -251,3 +252,51 @@ def test_the_backlog_is_as_old_as_its_oldest_answer_however_often_that_was_put_o
     responses.store_body(commits[0], "{}", at_ms=2)
     responses.mark_published(commits[0], at_ms=3)
     assert responses.backlog() == Backlog(19, 101)
+
+
+def test_what_is_pending_is_listed_and_counted_whatever_it_is_due(responses: ResponseStore):
+    commits = {f"sub.{'a' * 26}.{n}" for n in range(1, 30)}
+    for number, commit_id in enumerate(commits):
+        responses.gather(commit_id, {}, due_ms=ALWAYS + number)
+    published(responses)
+
+    assert set(responses.pending()) == commits - {COMMIT}
+    assert responses.count_pending() == 28
+
+
+@pytest.mark.parametrize("before", ["nothing", "open", "built"])
+def test_an_answer_taken_over_is_as_it_was_published_and_no_longer_pending(
+    responses: ResponseStore, before: str
+):
+    answer = Response(
+        commit_id=COMMIT,
+        applied_at_ms={US: 1, EU: 2},
+        body='{"theirs":1}',
+        stored_at_ms=3,
+        published_at_ms=4,
+        ways={EU: Way(heard=7)},
+    )
+    if before != "nothing":
+        responses.gather(COMMIT, {US: 1}, due_ms=5)
+    if before == "built":
+        assert responses.store_body(COMMIT, '{"mine":1}', at_ms=6)
+
+    responses.take_over(answer)
+
+    taken = responses.get(COMMIT)
+    assert taken is not None
+    assert replace(taken, first_due_ms=None) == answer
+    assert overdue(responses) == []
+    responses.take_over(replace(answer, body='{"other":1}'))
+    assert responses.get(COMMIT) == taken, "published is published"
+
+
+def test_only_what_is_not_published_can_be_forgotten(responses: ResponseStore):
+    responses.gather(COMMIT, {US: 1}, due_ms=5)
+    responses.forget(COMMIT)
+    assert responses.get(COMMIT) is None
+    assert overdue(responses) == []
+
+    published(responses)
+    responses.forget(COMMIT)
+    assert responses.get(COMMIT) is not None

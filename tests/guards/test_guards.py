@@ -276,7 +276,7 @@ GUARDS = [
     Guard(
         "the log is compared only when every publisher requires the region again",
         "projections/draining.py",
-        'yield from self._hold(region, joining, phase="joining", seconds=self.fresh_s)',
+        'yield from self._hold(region, joining, phase="joining", seconds=seconds)',
         "pass",
         "tests/handlers/test_draining.py::test_the_log_is_compared_only_once_every_publisher_requires_the_region_again",
     ),
@@ -304,8 +304,8 @@ GUARDS = [
     Guard(
         "a drain that was left off in a drained region goes on",
         "projections/draining.py",
-        "if drained.adopter is not None and drained.state is RegionState.DRAINED:",
-        "if drained.state is RegionState.DRAINED:",
+        "if drained.state is not RegionState.DRAINED:\n            leaving",
+        "if True:\n            leaving",
         "tests/handlers/test_draining.py::test_a_drain_that_was_left_off_in_a_drained_region_waits_for_the_last_answers",
     ),
     Guard(
@@ -325,9 +325,44 @@ GUARDS = [
     Guard(
         "what came in at a lost region is answered",
         "projections/adoption.py",
-        "opened = self.adopter.gather(entry.commit_id, {}, due_ms=self.now_ms())",
-        "opened = None",
+        "if here.gather(entry.commit_id, {}, due_ms=self.now_ms()) is None:",
+        "if True:",
         "tests/handlers/test_losing_a_region.py::test_a_lost_region_is_left_out_and_a_survivor_answers_what_came_in_there",
+    ),
+    Guard(
+        "a lost region that is there after all gives no second body",
+        "projections/responder.py",
+        "if need.topology.may_answer(self.region, commit.origin):",
+        "if True:",
+        "tests/handlers/test_losing_a_region.py::test_a_region_that_was_only_cut_off_and_comes_back_never_gives_a_second_body",
+    ),
+    Guard(
+        "its answers are home before a region answers for itself again",
+        "projections/draining.py",
+        "yield from self._brought_home(region)",
+        "pass",
+        "tests/handlers/test_losing_a_region.py::test_a_region_that_was_only_cut_off_and_comes_back_never_gives_a_second_body",
+    ),
+    Guard(
+        "who adopts a region begins when it has what was built there",
+        "projections/regions.py",
+        "all(self.standings[one].taken_over for one in lost)",
+        "True",
+        "tests/handlers/test_losing_a_region.py::test_nobody_answers_for_a_lost_region_before_what_it_had_built_was_looked_at",
+    ),
+    Guard(
+        "what a lost region owed for long is owed by who adopts it",
+        "projections/adoption.py",
+        "return not forgotten or entry.commit_id in owed",
+        "return not forgotten",
+        "tests/handlers/test_losing_a_region.py::test_an_answer_owed_for_longer_than_the_tokens_are_known_is_adopted",
+    ),
+    Guard(
+        "one read that fails makes no region silent",
+        "projections/adoption.py",
+        "for pause_s in (*_PAUSES_S, None):",
+        "for pause_s in (None,):",
+        "tests/handlers/test_losing_a_region.py::test_a_read_that_fails_a_few_times_does_not_make_a_lost_region_silent",
     ),
     Guard(
         "two operators cannot both be right",

@@ -3,11 +3,13 @@
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from eventstore.errors import StoreUnavailable
 from eventstore.scanning import LogScan
 from projections.adoption import Adoption
 from projections.catching_up import Comparison
 from projections.draining import RegionMoves, Step
 from projections.regions import RegionState
+from projections.responses import ResponseStore
 from tests.handlers.network import ACTIVATION, REGIONS, Network
 
 APPEND_S = 9.0
@@ -23,6 +25,9 @@ class Operator:
     def __init__(self, network: Network) -> None:
         self.network = network
         self.queued: dict[str, int] = {}
+        # Regions whose answers cannot be read, and how often that is still so.
+        self.unreadable: dict[str, int] = {}
+        self.pauses: list[float] = []
         deps = network[REGIONS[0]].deps
         scan = LogScan(
             network.log._client,
@@ -43,19 +48,26 @@ class Operator:
             queued=lambda region: self.queued.get(region, 0),
             letters_of=lambda region: network[region].deps.letters,
             sweep=lambda region: network[region].sweep(),
-            adoption=lambda lost, adopter: Adoption(
+            adoption=Adoption(
                 scan=scan,
-                adopter=deps.responses_of(adopter),
-                lost=deps.responses_of(lost),
+                responses_of=self.responses_of,
                 together=one_after_another,
                 now_ms=deps.edge.now_ms,
-                window_ms=deps.settings.token_window_s * 1000,
+                pause=self.pauses.append,
+                bounds=deps.settings,
             ),
             fresh_s=deps.settings.control_fresh_s,
             append_s=APPEND_S,
             elapsed_s=lambda: network.elapsed_s,
             now_ms=deps.edge.now_ms,
         )
+
+    def responses_of(self, region: str) -> ResponseStore:
+        """Return a region's answers, unless they cannot be read this time."""
+        if self.unreadable.get(region, 0) > 0:
+            self.unreadable[region] -= 1
+            raise StoreUnavailable(f"{region} cannot be read")
+        return self.network[REGIONS[0]].deps.responses_of(region)
 
     def state(self, region: str) -> RegionState:
         return self.network.states.read().state(region)

@@ -231,7 +231,7 @@ def test_commands_of_a_lost_region_are_answered_by_who_adopted_it(network: Netwo
     network[AP].post(ACTIVATION)
     network.unreachable = {AP}
     network.move(AP, LEAVING)
-    network.move(AP, DRAINED, adopter=EU)
+    network.move(AP, DRAINED, DRAINED, adopter=EU)
 
     network.settle(without=[AP])
 
@@ -290,7 +290,7 @@ def test_an_acknowledgement_to_a_lost_region_comes_back_and_goes_to_who_adopted_
     assert later
 
     network.move(AP, LEAVING)
-    network.move(AP, DRAINED, adopter=EU)
+    network.move(AP, DRAINED, DRAINED, adopter=EU)
     network.states_grow_old()
     network[EU].project(*later[:1])
     network[US].project(*later[1:])

@@ -86,25 +86,59 @@ def test_who_adopts_a_lost_region_is_another_and_active(adopter: str):
 
 
 def test_who_adopted_a_region_answers_for_it_and_for_whom_that_one_had_adopted():
-    topology = moved((AP, LEAVING), (AP, DRAINED), adopter=EU)
+    topology = moved((AP, LEAVING), (AP, DRAINED), (AP, DRAINED), adopter=EU)
     assert topology.answered_by(EU) == {EU, AP}
 
     topology = topology.moved(EU, LEAVING, at_ms=1).moved(EU, DRAINED, at_ms=1, adopter=US)
 
     assert topology.answering_region(AP) == US
     assert topology.answered_by(US) == frozenset(REGIONS)
+    assert topology.answered_through(EU) == {EU, AP}
+    assert topology.keepers(AP) == (AP, EU, US)
+    assert not any(topology.may_answer(region, AP) for region in REGIONS), "not begun"
+    assert topology.moved(EU, DRAINED, at_ms=1, adopter=US).may_answer(US, AP)
 
 
-def test_a_region_that_comes_back_answers_again_once_it_serves_and_what_was_is_remembered():
-    joining = moved((AP, LEAVING), (AP, DRAINED), (AP, JOINING), adopter=EU)
+def answer_for(topology: Topology, origin: str) -> set[str]:
+    return {region for region in REGIONS if topology.may_answer(region, origin)}
+
+
+def test_between_two_who_answer_for_a_region_there_is_a_time_in_which_nobody_does():
+    told = []
+    topology = moved()
+    for state in (LEAVING, DRAINED, DRAINED, JOINING, JOINING, ACTIVE):
+        topology = topology.moved(AP, state, at_ms=1, adopter=EU)
+        told.append((state, answer_for(topology, AP), answer_for(topology, US)))
+
+    assert told == [
+        (LEAVING, {AP}, {US}),
+        (DRAINED, set(), {US}),
+        (DRAINED, {EU}, {US}),
+        (JOINING, {EU}, {US}),
+        (JOINING, {AP}, {US}),
+        (ACTIVE, {AP}, {US}),
+    ]
+
+
+def test_a_region_that_comes_back_answers_again_before_it_serves_and_what_was_is_remembered():
+    joining = moved((AP, LEAVING), (AP, DRAINED), (AP, DRAINED), (AP, JOINING), adopter=EU)
     assert joining.answering_region(AP) == EU
+    with pytest.raises(RegionRefused, match="eu-west-1 answers for ap-south-1 until its answers"):
+        joining.moved(AP, ACTIVE, at_ms=1)
 
-    active = joining.moved(AP, ACTIVE, at_ms=1)
+    active = joining.moved(AP, JOINING, at_ms=1).moved(AP, ACTIVE, at_ms=1)
 
     assert active.answering_region(AP) == AP
     assert active.standings[AP].adopters == (EU,)
     assert active.standings[AP].drained_before
     assert not active.standings[US].drained_before
+
+
+def test_a_region_whose_answers_are_being_taken_over_does_not_come_back_half_way():
+    named = moved((AP, LEAVING), (AP, DRAINED), adopter=EU)
+
+    with pytest.raises(RegionRefused, match="end that first: region drain ap-south-1 --lost"):
+        named.moved(AP, JOINING, at_ms=1)
 
 
 @given(st.lists(st.tuples(st.sampled_from(REGIONS), st.sampled_from(RegionState)), max_size=40))
@@ -120,6 +154,9 @@ def test_however_regions_are_moved_one_serves_and_whoever_serves_is_required(
             continue
         assert topology.serving
         assert {topology.answering_region(origin) for origin in REGIONS} <= set(REGIONS)
+        for origin in REGIONS:
+            assert sum(topology.may_answer(region, origin) for region in REGIONS) <= 1
+            assert topology.standings[origin].adopter is None or origin not in topology.serving
         for answering in REGIONS:
             assert {answering, *topology.serving} <= topology.required(answering)
 
