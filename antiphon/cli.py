@@ -1,5 +1,10 @@
 """The command `antiphon`: every command and where it lives. `--help` is its manual."""
 
+from importlib.metadata import version
+from typing import Annotated
+
+import typer
+
 from antiphon.answers import answers
 from antiphon.backup import backup
 from antiphon.bench import bench
@@ -31,6 +36,26 @@ app = new_command_group(
     "Start here: [bold]antiphon run[/bold] brings up three regions on this machine, plays a feed "
     "of commands into all of them and shows every answer. Every command has its own --help."
 )
+
+
+def _tell_version(asked: bool) -> None:  # noqa: FBT001 - as typer calls it
+    if asked:
+        print(f"antiphon {version('antiphon')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _antiphon(
+    *,
+    _version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_tell_version, is_eager=True, help="Show the version and end."
+        ),
+    ] = False,
+) -> None:
+    pass
+
 
 app.command(
     rich_help_panel=LOCAL,

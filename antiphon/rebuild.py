@@ -126,7 +126,9 @@ def _is_begun(state: BuildState) -> bool:
 
 def _give_up(driver: Driver) -> None:
     state = driver.rebuild.state(driver.name)
-    if state.phase is not None:
+    if state.phase in {Phase.SWITCHED, Phase.RETURNING, Phase.RETURNED}:
+        state = driver.give_back()
+    elif state.phase is not None:
         state = driver.rebuild.abort(driver.name)
     label = state.other or state.leftover
     driver.display.tell(f"readers have version {state.live}; version {label} is given up")
@@ -145,7 +147,7 @@ def _show(name: str, engines: dict[str, Rebuild], *, json: bool) -> None:
                 "phase": state.phase or "none",
                 "readers_get": state.live,
                 "besides": state.other,
-                "since": _moment(state.since_ms) if state.version else None,
+                "since": _moment(state.since_ms) if state.since_ms else None,
                 "commits": sum(one.commits for one in progress),
                 "segments": f"{sum(one.done for one in progress)}/{len(progress)}",
                 "failed": sum(len(one.failed) for one in progress) + (state.broken is not None),
@@ -188,7 +190,7 @@ def _told(projection: str) -> Iterator[None]:
     try:
         yield
     except BehindError as error:
-        problem = Problem(f"{error}; give it up with: antiphon rebuild {projection} --abort")
+        problem = Problem(f"{error}: antiphon rebuild {projection} {error.option}")
         problem.exit_status = BAD_VERDICT
         raise problem from error
     except RebuildRefused as error:

@@ -81,6 +81,20 @@ class Driver:
             self.display.tell(f"readers get version {state.live}; {state.other} is kept up to date")
         return state
 
+    def give_back(self) -> BuildState:
+        """Give readers the build that they had before, once it shows all that they have seen.
+
+        Raises: as `build_and_switch`.
+        """
+        state = self.rebuild.abort(self.name)
+        if state.phase is Phase.RETURNING:
+            told = f"readers keep version {state.live} until {state.other} shows all that it does"
+            self.display.tell(told)
+            self._hold(f"until every projector writes version {state.other} first")
+            self._pass("pass over the log")
+            state = self.rebuild.switch(self.name)
+        return state
+
     def remove(self) -> int:
         """Delete what is written and read no more; return how many items that were."""
         state = self.rebuild.state(self.name)

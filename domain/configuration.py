@@ -36,7 +36,8 @@ def _scalar(value: Any) -> bool | int | float | str:
             return value
         case int() if abs(value) <= MAX_INTEGER:
             return value
-        case float() if math.isfinite(value):
+        # A reader of JSON makes a float of an integer that is too long for it: as inexact.
+        case float() if math.isfinite(value) and abs(value) <= MAX_INTEGER:
             return value
         case str() if value.isprintable():
             return value

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from contextlib import suppress
-from functools import cached_property
+from functools import cached_property, partial
 
 from botocore.exceptions import ClientError
 
@@ -24,13 +24,14 @@ from handlers.personal_stores import PersonalStores
 from handlers.queues import Queues
 from handlers.settings import Settings
 from projections.applying import Applier
-from projections.builds import BuildStore, KnownBuilds, Registered
+from projections.builds import BuildStore, Registered
 from projections.checkpoints import Checkpoints
 from projections.control import Control
 from projections.failures import superseded, unanswerable
 from projections.gaps import OneOrder, OwnReplica
 from projections.holding import Holds
 from projections.homes import HomesStore, KnownHomes
+from projections.known_builds import KnownBuilds
 from projections.projector import Projector
 from projections.proof import Prover
 from projections.reading import Reader
@@ -169,12 +170,13 @@ class Dependencies(PersonalStores):
     @cached_property
     def projector(self) -> Projector:
         region = self.settings.region
+        holds = Holds(elapsed_s=self.edge.clock.elapsed_s, hold_s=self.settings.builds_hold_s)
         return Projector(
             region=region,
             regions=frozenset(self.settings.regions),
             topology=self.control.known,
-            builds=self.builds_of(region).current,
-            break_build=self.build_store.break_off,
+            builds=self.builds_of(region).settled,
+            break_build=partial(self.build_store.break_off, holds=holds),
             applier=self.applier,
             responses=self.responses_of(region),
             letters=self.letters,

@@ -1,22 +1,23 @@
 """Which builds of a projection a region keeps, and which of them readers get.
 
-`filling -> both -> switched -> (none)`. In `both` and `switched` the projector applies every
-commit to two builds, and acknowledges it after both; readers get the new one from `switched`
-on, and the old one again in `returned`. Each phase is held longer than anybody may go by an
-older one (`KnownBuilds`), so whoever acknowledges writes what any reader reads. The state is
-the region's own, read consistently, changed on condition of its version.
+`filling -> both -> switched -> (none)`, or back: `switched -> returning -> returned`. From
+`both` on the projector applies every commit to two builds, and acknowledges it after both;
+readers get the new one from `switched` on, and the old one again in `returned`. Each phase is
+held longer than anybody may go by an older one (`known_builds`), so whoever acknowledges writes
+what any reader reads. The state is the region's own, changed on condition of its version.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from enum import StrEnum
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from eventstore.aws_errors import passing_errors_translated
 from eventstore.errors import StoreUnavailable
-from projections.freshness import Fresh
+from projections.holding import Holds
 from projections.projection import Projection
 from projections.versioned import put_state
 
@@ -33,6 +34,7 @@ class Phase(StrEnum):
     FILLING = "filling"
     BOTH = "both"
     SWITCHED = "switched"
+    RETURNING = "returning"
     RETURNED = "returned"
 
 
@@ -43,8 +45,8 @@ class BuildState(BaseModel):
         version: of this item, for conditional changes; 0 before there is one.
         live: the label of the build that readers get.
         other: the label being built, or from `switched` on the one that was live before.
-        broken: an aggregate that the projector could not apply to the build nobody reads yet.
-            Such a build is written no more, and readers never get it.
+        broken: an aggregate that the projector could not apply to the build that nobody reads,
+            yet or any more. Such a build is written no more, and readers never get it.
         phase: None while there is one build only.
         leftover: the label of a build that is out of use and whose items are to be removed.
         generation: the highest that was ever given, so that no label is used twice.
@@ -129,52 +131,71 @@ class Builds:
     __hash__ = None  # type: ignore[assignment]
 
     def state(self, name: str) -> BuildState:
-        """Return a projection's state; where it was never rebuilt, the code's own version."""
+        """Return a projection's state; where none is stored, the code's own lowest version."""
         return self._states.get(name) or BuildState(live=self._registered.first(name).label)
+
+    def unstored(self) -> tuple[str, ...]:
+        """Return the projections of which it is not stored yet which build is live."""
+        return tuple(name for name in self._registered.names if name not in self._states)
 
     def live(self, projection: Projection) -> Projection:
         """Return the build that readers of a projection get."""
         return self._registered.labelled(projection.name, self.state(projection.name).live)
 
+    @cached_property
+    def _written(self) -> Mapping[str, tuple[Projection, ...]]:
+        return {name: self._written_of(name) for name in self._registered.names}
+
+    def _written_of(self, name: str) -> tuple[Projection, ...]:
+        state = self.state(name)
+        labels = [state.live]
+        if state.other is not None and state.broken is None:
+            if state.phase in {Phase.BOTH, Phase.RETURNING}:
+                labels = [state.other, state.live]
+            elif state.phase in {Phase.SWITCHED, Phase.RETURNED}:
+                labels = [state.live, state.other]
+        return tuple(self._registered.labelled(name, label) for label in labels)
+
     def written(self) -> tuple[Projection, ...]:
         """Return the builds that every commit is applied to before it is acknowledged.
 
-        The new build comes first. So where a new build has caught up it is never behind the
-        old one, and readers who change over never go back.
+        The build that readers are about to get comes first. So once it has caught up it is
+        never behind the other one, and readers who change over never go back.
         """
-        builds: list[Projection] = []
-        for name in self._registered.names:
-            state = self.state(name)
-            labels = [state.live]
-            if state.other is not None and state.phase is Phase.BOTH and state.broken is None:
-                labels = [state.other, state.live]
-            elif state.other is not None and state.phase in {Phase.SWITCHED, Phase.RETURNED}:
-                labels = [state.live, state.other]
-            builds += [self._registered.labelled(name, label) for label in labels]
-        return tuple(builds)
+        return tuple(build for builds in self._written.values() for build in builds)
 
     def written_of(self, projection: Projection) -> tuple[Projection, ...]:
         """Return the builds of one projection that are written."""
-        return tuple(build for build in self.written() if build.name == projection.name)
+        return self._written[projection.name]
 
-    def unread(self) -> frozenset[str]:
-        """Return which of the builds that are written (`Projection.build`) nobody reads yet."""
+    def spared(self) -> frozenset[str]:
+        """Return which builds (`Projection.build`) must not stop the live ones.
+
+        Commits that cannot be applied to them go on to the live ones, and are acknowledged
+        once it is certain that nobody reads the spared build, nor ever will (`break_off`).
+        """
         return frozenset(
             f"{name}#{state.other}"
             for name, state in self._states.items()
-            if state.phase is Phase.BOTH
+            if state.phase is not None and state.phase is not Phase.FILLING
         )
 
     def held(self) -> tuple[Projection, ...]:
         """Return the builds that readers get, and those that they may be given again."""
-        return tuple(one for one in self.written() if one.build not in self.unread())
+        unread = {
+            f"{name}#{state.other}"
+            for name, state in self._states.items()
+            if state.phase is Phase.BOTH
+        }
+        return tuple(one for one in self.written() if one.build not in unread)
 
     def spare(self, name: str) -> frozenset[str]:
         """Return the labels of a projection that nobody reads: being filled, or to be removed."""
         state = self._states.get(name)
         if state is None:
             return frozenset()
-        filled = state.other if state.phase in {Phase.FILLING, Phase.BOTH} else None
+        unread = state.phase in {Phase.FILLING, Phase.BOTH} or state.broken is not None
+        filled = state.other if unread else None
         return frozenset(label for label in (filled, state.leftover) if label is not None)
 
 
@@ -237,50 +258,27 @@ class BuildStore:
             doing="change which builds are live",
         )
 
-    def break_off(self, build: Projection, aggregate_id: str) -> None:
-        """Have a build that nobody reads yet never be read: an aggregate cannot be applied to it.
+    def break_off(self, build: Projection, aggregate_id: str, *, holds: Holds) -> None:
+        """Have a build that nobody reads be read never more: an aggregate cannot be applied to it.
 
         Changes the state's version, so no switch that looked before can come after this.
 
+        Args:
+            build: the one beside the live one.
+            aggregate_id: the aggregate.
+            holds: a build that was read until now is given up only once nobody can go by that.
+
         Raises:
-            StoreUnavailable: the state has moved on, or could not be changed: apply again.
+            StoreUnavailable: the state has moved on, somebody may still read the build, or it
+                could not be changed: apply again.
 
         """
         state = self.read().get(build.name)
-        if state is None or state.other != build.label or state.phase is not Phase.BOTH:
-            raise StoreUnavailable(f"{build.build} is not the build that nobody reads any more")
-        broken = state.model_copy(update={"broken": aggregate_id})
-        if state.broken is None and not self.change(build.name, state, broken):
+        if state is None or state.other != build.label or state.phase is Phase.FILLING:
+            raise StoreUnavailable(f"{build.build} is not the build beside the live one any more")
+        if state.broken is not None:
+            return
+        if state.phase is not Phase.BOTH and holds.left_s(build.name, state.version) > 0:
+            raise StoreUnavailable(f"{build.build} may still be read by somebody")
+        if not self.change(build.name, state, state.model_copy(update={"broken": aggregate_id})):
             raise StoreUnavailable(f"{build.build} was moved by somebody else")
-
-
-class KnownBuilds(Fresh[Builds]):
-    """The builds as one function instance knows them, never by states older than `fresh_s`."""
-
-    def __init__(
-        self,
-        store: BuildStore,
-        registered: Registered,
-        *,
-        elapsed_s: Callable[[], float],
-        fresh_s: float,
-    ) -> None:
-        super().__init__(
-            self._read_builds,
-            unknown="it is not known which builds are live",
-            elapsed_s=elapsed_s,
-            fresh_s=fresh_s,
-        )
-        self._store = store
-        self._registered = registered
-
-    def _read_builds(self) -> Builds:
-        return Builds(self._registered, self._store.read())
-
-    def live(self, projection: Projection) -> Projection:
-        """Return the build that readers of a projection get now."""
-        return self.current().live(projection)
-
-    def written(self, projection: Projection) -> tuple[Projection, ...]:
-        """Return every build of a projection that some reader gets, or is about to get."""
-        return self.current().written_of(projection)

@@ -69,6 +69,10 @@ class Fresh(Generic[T]):
             raise StoreUnavailable(f"{self._unknown}: {self._failure}")
         return read.value
 
+    def renew(self) -> None:
+        """Have the next who asks read again: what is stored was changed from here."""
+        self._read = None
+
     def last(self) -> T | None:
         """Return what was read last, however old; None before anything was."""
         self._refresh(again_s=self._fresh_s / 2)

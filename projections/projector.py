@@ -4,8 +4,8 @@ Apply-if-next: a view moves only over an unbroken run of commits from exactly wh
 So late, early, repeated and reordered arrivals are all harmless, and a gap is filled from the
 log instead of waiting in memory. An aggregate stops at its first failure; others go on.
 A commit is acknowledged only after every build of every projection that covers it has
-applied it: the one that is read, and the one that is to be. A build that nobody reads yet and
-that cannot be applied stops nobody: it is given up before anything is acknowledged without it.
+applied it: the one that is read, and the one that is to be or that was. A build beside the live
+one that cannot be applied stops nobody: it is given up before anything is acknowledged without.
 """
 
 from collections import defaultdict
@@ -60,8 +60,8 @@ class Projector:
             state, and by old ones an acknowledgement takes a detour, nothing else.
         acknowledge: sends acknowledgements to the regions of origin.
         builds: what is written now, known freshly enough to acknowledge by.
-        break_build: has a build that nobody reads yet never be read, by its projection's name,
-            its label and the aggregate that cannot be applied to it.
+        break_build: has a build beside the live one be read never more, by the aggregate that
+            cannot be applied to it.
         redeliver: has commits delivered to this projector again, some seconds later.
         now_ms: the wall clock, in ms since 1970.
 
@@ -107,7 +107,7 @@ class Projector:
                         in_order,
                         builds=written,
                         known=known,
-                        spare=builds.unread(),
+                        spare=builds.spared(),
                         before_a_write=self._open_answers,
                         after_a_write=ways.applied,
                     )
@@ -117,8 +117,9 @@ class Projector:
                     failures.again[aggregate_id] = error
                 else:
                     failures.aside[aggregate_id] = error
+        failures.again.update(self._give_up(applied))
+        applied = [one for one in applied if one.aggregate_id not in failures.again]
         try:
-            self._give_up(applied)
             self._check_still_written(builds)
         except StoreUnavailable as error:
             return Failures(dict.fromkeys(arrived, error) | failures.again, failures.aside)
@@ -138,20 +139,29 @@ class Projector:
         if self.builds() != builds:
             raise StoreUnavailable("other builds are written now; apply again")
 
-    def _give_up(self, applied: Sequence[Applied]) -> None:
-        """Have the builds that were left behind never be read, before this is acknowledged.
+    def _give_up(self, applied: Sequence[Applied]) -> dict[str, Exception]:
+        """Have the builds that were left behind be read never more, before this is acknowledged.
 
-        Raises:
-            StoreUnavailable: that is not certain; apply again.
+        Returns:
+            The aggregates of which that is not certain yet: they must come again.
 
         """
-        broken = {
-            build.build: (build, one.aggregate_id)
-            for one in applied
-            for build, _ in one.left_behind
-        }
-        for build, aggregate_id in broken.values():
+        unsure: dict[str, Exception | None] = {}
+        again: dict[str, Exception] = {}
+        for one in applied:
+            for build, _ in one.left_behind:
+                if build.build not in unsure:
+                    unsure[build.build] = self._broken(build, one.aggregate_id)
+                if (error := unsure[build.build]) is not None:
+                    again[one.aggregate_id] = error
+        return again
+
+    def _broken(self, build: Projection, aggregate_id: str) -> Exception | None:
+        try:
             self.break_build(build, aggregate_id)
+        except StoreUnavailable as error:
+            return error
+        return None
 
     def file(self, failure: Filing) -> bool:
         """File a dead letter, so that the others can go on; False if that could not be done."""

@@ -39,7 +39,14 @@ class TooSoon(RebuildRefused):
 
 
 class BehindError(Exception):
-    """The new build lacks what the old one has, so readers cannot change over to it."""
+    """A build lacks what the one that readers have shows, so they cannot change over to it.
+
+    `option` of the command line goes on without it.
+    """
+
+    def __init__(self, message: str, *, option: str) -> None:
+        super().__init__(message)
+        self.option = option
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +102,9 @@ class Rebuild:
 
         """
         state = self.state(name)
+        if state.phase is Phase.RETURNING:
+            # Readers have the new build still: it is only kept.
+            return self._move(name, state, phase=Phase.SWITCHED)
         if state.phase is not None:
             return state
         if state.leftover is not None:
@@ -128,20 +138,22 @@ class Rebuild:
         return self._move(name, state, phase=Phase.BOTH)
 
     def switch(self, name: str) -> BuildState:
-        """Give readers the new build, in one write; call it when the second pass is over.
+        """Give readers the other build, in one write; call it when its pass is over.
 
         Raises:
-            RebuildRefused: the second pass is not over.
-            BehindError: an aggregate that could not be applied has more in the old build.
+            RebuildRefused: the pass over the log is not over.
+            BehindError: an aggregate that could not be applied has more in the build they have.
 
         """
-        state = self._in_phase(name, Phase.BOTH)
+        state = self._in_phase(name, Phase.BOTH, Phase.RETURNING)
         progress = self.checkpoints.all(self._place(name, state))
         if not progress or not all(one.done for one in progress):
-            raise RebuildRefused(f"the second pass over the log is not over for {name}")
+            told = "second pass" if state.phase is Phase.BOTH else "pass"
+            raise RebuildRefused(f"the {told} over the log is not over for {name}")
         self._require_none_behind(name, state, progress)
         assert state.other is not None
-        return self._move(name, state, live=state.other, other=state.live, phase=Phase.SWITCHED)
+        after = Phase.SWITCHED if state.phase is Phase.BOTH else Phase.RETURNED
+        return self._move(name, state, live=state.other, other=state.live, phase=after)
 
     def retire(self, name: str) -> BuildState:
         """Stop writing the build that readers have left; then `remove` may delete its items.
@@ -152,34 +164,41 @@ class Rebuild:
         """
         state = self._in_phase(name, Phase.SWITCHED, Phase.RETURNED)
         self._require_held(name, state)
-        state = self._move(name, state, other=None, phase=None, leftover=state.other)
+        changes = {"other": None, "phase": None, "broken": None, "leftover": state.other}
+        state = self._move(name, state, **changes)
         self.checkpoints.clear(name)
         return state
 
     def abort(self, name: str) -> BuildState:
-        """Leave readers with the old build, or give it to them again.
+        """Leave readers with the old build, or begin to give it to them again.
 
-        Before they changed over, the old build is alone again at once. After, the new one is
-        written on until `retire`, since they go on reading it for as long as they may.
+        Before they changed over, the old build is alone again at once. After, it may lack what
+        they have seen: a commit on its way to it, or one that its code cannot apply. So it is
+        written first from now on, a pass goes over the log once more, and `switch` gives it
+        back. The new one is written on until `retire`, since they go on reading it till then.
 
         Raises:
             RebuildRefused: nothing is being rebuilt.
+            BehindError: an aggregate could not be applied to the old build.
 
         """
         state = self.state(name)
         if state.phase is None:
             raise RebuildRefused(f"nothing is being rebuilt of {name}")
-        if state.phase is Phase.RETURNED:
+        if state.phase in {Phase.RETURNING, Phase.RETURNED}:
             return state
         if state.phase is Phase.SWITCHED:
-            return self._move(name, state, live=state.other, other=state.live, phase=Phase.RETURNED)
+            self._require_none_behind(name, state, ())
+            # One more: no checkpoint of a pass before counts for this one.
+            generation = state.generation + 1
+            return self._move(name, state, phase=Phase.RETURNING, generation=generation)
         changes = {"other": None, "phase": None, "broken": None, "leftover": state.other}
         state = self._move(name, state, **changes)
         self.checkpoints.clear(name)
         return state
 
     def step(self, name: str, *, segment: int, segments: int) -> Step:
-        """Apply one page of a segment to the new build; what cannot be applied is noted.
+        """Apply one page of a segment to the other build; what cannot be applied is noted.
 
         Raises:
             StoreUnavailable: do the same step again.
@@ -189,9 +208,10 @@ class Rebuild:
 
         """
         state = self.state(name)
-        if state.phase not in {Phase.FILLING, Phase.BOTH} or state.other is None:
+        passing = {Phase.FILLING, Phase.BOTH, Phase.RETURNING}
+        if state.phase not in passing or state.other is None:
             raise RebuildRefused(f"nothing of {name} is being filled")
-        if state.phase is Phase.BOTH:
+        if state.phase is not Phase.FILLING:
             self._require_held(name, state)
         place = self._place(name, state)
         before = self.checkpoints.get(place, segment) or Checkpoint(segments=segments)
@@ -232,16 +252,16 @@ class Rebuild:
     def _require_none_behind(
         self, name: str, state: BuildState, progress: Sequence[Checkpoint]
     ) -> None:
-        """Raise BehindError if the new build lacks of any aggregate what the old one shows."""
+        """Raise BehindError if the other build lacks of any aggregate what the live one shows."""
         behind = [a for one in progress for a in one.failed if self._is_behind(name, state, a)]
         behind += [state.broken] if state.broken is not None else []
         # What is not kept by name cannot be looked at: then nothing says that it is not behind.
         if behind or any(one.overflown for one in progress):
-            told = ", ".join(behind[:5])
-            raise BehindError(
-                f"{len(behind)} aggregates could not be applied to the new build: {told}; "
-                "abort, mend what stops them, and rebuild again"
-            )
+            told = f"{len(behind)} aggregates could not be applied to version {state.other} "
+            told += f"({', '.join(behind[:5])}); readers keep version {state.live}. "
+            if state.phase in {Phase.SWITCHED, Phase.RETURNING}:
+                raise BehindError(told + "Remove the other", option="--yes")
+            raise BehindError(told + "Mend what stops them; give this up", option="--abort")
 
     def _require_held(self, name: str, state: BuildState) -> None:
         wait_s = self.holds.left_s(name, state.version)
@@ -250,23 +270,27 @@ class Rebuild:
             raise TooSoon(f"{name} must be {told} for {wait_s:.1f} s more", wait_s=wait_s)
 
     def _is_behind(self, name: str, state: BuildState, aggregate_id: str) -> bool:
-        """Whether the old build shows more of an aggregate than the new one."""
+        """Whether the live build shows more of an aggregate than the other one."""
         assert state.other is not None
-        old = self.registered.labelled(name, state.live)
-        new = self.registered.labelled(name, state.other)
-        views = self.applier.views.read_many([(old, aggregate_id), (new, aggregate_id)])
-        return views[new.build, aggregate_id].applied < views[old.build, aggregate_id].applied
+        live = self.registered.labelled(name, state.live)
+        other = self.registered.labelled(name, state.other)
+        views = self.applier.views.read_many([(live, aggregate_id), (other, aggregate_id)])
+        return views[other.build, aggregate_id].applied < views[live.build, aggregate_id].applied
 
     def _place(self, name: str, state: BuildState) -> Place:
         assert state.other is not None
         assert state.phase is not None
-        return Place(name, state.other, state.phase.value)
+        phase = state.phase.value
+        if state.phase is Phase.RETURNING:
+            phase += f".{state.generation}"
+        return Place(name, state.other, phase)
 
     def _in_phase(self, name: str, *phases: Phase) -> BuildState:
         state = self.state(name)
         if state.phase not in phases:
             told = state.phase.value if state.phase else "not being rebuilt"
-            raise RebuildRefused(f"{name} is {told}; this belongs after {phases[0].value}")
+            after = " or ".join(phase.value for phase in phases)
+            raise RebuildRefused(f"{name} is {told}; this belongs after {after}")
         return state
 
     def _move(self, name: str, before: BuildState, **changes: object) -> BuildState:

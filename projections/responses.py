@@ -48,6 +48,8 @@ class Response:
     first_due_ms: int | None = None
     ways: Mapping[str, Way] = field(default_factory=dict)
     lost: bool = False
+    # The body as it is stored, sealed where it tells of a subject: only to copy it.
+    kept: Mapping[str, Any] | None = field(default=None, compare=False, repr=False)
 
     def lacks(self, required: frozenset[str]) -> frozenset[str]:
         """Return the required regions that have not acknowledged yet."""
@@ -225,10 +227,11 @@ class ResponseStore:
         What was built here and not published gives way to what was published there. It is kept
         as long as it is there.
         """
-        assert answer.body is not None
+        assert answer.kept is not None
         assert answer.published_at_ms is not None
         values: dict[str, Any] = {
-            "body": {"S": answer.body},
+            # As it is kept there: what is sealed stays sealed, and forgotten if it is.
+            "body": answer.kept,
             "body_at": {"N": str(answer.stored_at_ms or answer.published_at_ms)},
             "published": {"N": str(answer.published_at_ms)},
             "expires": {"N": str(answer.published_at_ms // 1000 + self._bounds.answer_kept_s)},
@@ -362,6 +365,7 @@ class ResponseStore:
                 if name.startswith(_WAY)
             },
             lost="body" in item and body is None,
+            kept=item.get("body"),
         )
 
     def _stored(self, commit_id: str, body: str) -> dict[str, Any]:

@@ -30,7 +30,7 @@ HEAD = "head"
 
 
 class Resolver(Protocol):
-    """Says which builds of a projection there are (`builds.KnownBuilds`)."""
+    """Says which builds of a projection there are (`known_builds.KnownBuilds`)."""
 
     def live(self, projection: Projection) -> Projection:
         """Return the build that readers get."""

@@ -1,6 +1,7 @@
 """The command line as a person uses it: what it prints, what it asks of the system, its status."""
 
 import socket
+from importlib import metadata
 
 import orjson
 import pytest
@@ -29,6 +30,12 @@ def test_help_names_every_command_and_where_to_start():
     assert "Start here" in result.output
     for command in COMMANDS:
         assert f" {command} " in result.output
+
+
+def test_the_version_is_that_of_the_package():
+    result = antiphon("--version")
+    assert result.exit_code == 0
+    assert result.output == f"antiphon {metadata.version('antiphon')}\n"
 
 
 @pytest.mark.parametrize(

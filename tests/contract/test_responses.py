@@ -275,6 +275,7 @@ def test_an_answer_taken_over_is_as_it_was_published_and_no_longer_pending(
         stored_at_ms=3,
         published_at_ms=4,
         ways={EU: Way(heard=7)},
+        kept={"S": '{"theirs":1}'},
     )
     if before != "nothing":
         responses.gather(COMMIT, {US: 1}, due_ms=5)
@@ -287,7 +288,7 @@ def test_an_answer_taken_over_is_as_it_was_published_and_no_longer_pending(
     assert taken is not None
     assert replace(taken, first_due_ms=None) == answer
     assert overdue(responses) == []
-    responses.take_over(replace(answer, body='{"other":1}'))
+    responses.take_over(replace(answer, kept={"S": '{"other":1}'}))
     assert responses.get(COMMIT) == taken, "published is published"
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from domain.subscriber import SUBSCRIBER, ActivateSubscriber, ChangeServiceProfile
+from domain.subscriber import SUBSCRIBER, ActivateSubscriber, ChangeMsisdn, ChangeServiceProfile
 from eventstore.bounds import Bounds
 from eventstore.commits import Commit
 from eventstore.decisions import Clock, CommandRequest, Decision, EventStore
@@ -346,6 +346,23 @@ def test_a_state_that_would_grow_too_large_is_refused_before_the_write(
         small.decide(request(long, "long"))
 
     assert len(list(log.read(AGGREGATE_ID, consistent=True))) == before
+
+
+def test_what_is_too_large_only_for_a_stale_fold_is_decided_by_the_log(
+    cold: Callable[..., EventStore],
+):
+    stale, other = cold(state_bytes=1_400), cold(state_bytes=1_400)
+    stale.decide(activate())
+    profile = ChangeServiceProfile.model_construct(imsi=IMSI, service_profile="x" * 1_100)
+    stale.decide(request(profile, "large"))
+    longer = ChangeMsisdn.model_construct(imsi=IMSI, msisdn="+49" + "1" * 400)
+    with pytest.raises(TooLarge):
+        stale.decide(request(longer, "too large"))
+
+    # What is warm in the one is as large still; the log has it smaller.
+    other.decide(change(1))
+
+    assert stale.decide(request(longer, "not too large")).commit.position == 4
 
 
 def test_memory_is_bounded_by_aggregates_and_by_tokens(

@@ -500,7 +500,7 @@ GUARDS = [
     Guard(
         "the second pass begins when every projector writes both builds",
         "projections/rebuild.py",
-        "        if state.phase is Phase.BOTH:\n            self._require_held(name, state)",
+        "        if state.phase is not Phase.FILLING:\n            self._require_held(name, state)",
         "        pass",
         "tests/handlers/test_rebuild.py::test_the_second_pass_waits_until_every_projector_writes_both",
     ),
@@ -521,7 +521,7 @@ GUARDS = [
     Guard(
         "a build that readers may get stops an acknowledgement",
         "projections/projector.py",
-        "            self._give_up(applied)\n",
+        "        failures.again.update(self._give_up(applied))\n",
         "",
         "tests/handlers/test_rebuild.py::test_nothing_is_acknowledged_past_a_build_that_readers_could_still_be_given",
     ),
@@ -531,6 +531,34 @@ GUARDS = [
         "if build.build not in spare or may_pass(error):",
         "if True:",
         "tests/handlers/test_rebuild.py::test_new_code_that_is_wrong_stops_neither_readers_nor_answers",
+    ),
+    Guard(
+        "old code that is wrong stops nobody who reads the new build",
+        "projections/builds.py",
+        "if state.phase is not None and state.phase is not Phase.FILLING",
+        "if state.phase is Phase.BOTH",
+        "tests/handlers/test_rebuild.py::test_old_code_that_is_wrong_stops_nobody_who_reads_the_new_build",
+    ),
+    Guard(
+        "a build that somebody may still read is not given up",
+        "projections/builds.py",
+        "if state.phase is not Phase.BOTH and holds.left_s(build.name, state.version) > 0:",
+        "if False:",
+        "tests/handlers/test_rebuild.py::test_old_code_that_is_wrong_stops_nobody_who_reads_the_new_build",
+    ),
+    Guard(
+        "readers who get the old build again do not go back in time",
+        "projections/rebuild.py",
+        "return self._move(name, state, phase=Phase.RETURNING, generation=generation)",
+        "return self._move(name, state, live=state.other, other=state.live, phase=Phase.RETURNED)",
+        "tests/handlers/test_rebuild.py::test_readers_who_are_brought_back_do_not_go_back_in_time",
+    ),
+    Guard(
+        "what is written first stays live until a rebuild replaces it",
+        "projections/known_builds.py",
+        "unstored = builds.unstored()",
+        "unstored = ()",
+        "tests/handlers/test_rebuild.py::test_code_without_the_version_that_is_live_gives_nobody_empty_views",
     ),
     Guard(
         "a build that was left behind is never read",

@@ -1,17 +1,20 @@
 """A projection is built anew while the region serves: nothing is lost, answered early or twice."""
 
 from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any
 
 import pytest
 
 from eventstore.errors import StoreUnavailable
 from eventstore.scanning import LogSegments
-from projections.builds import Builds, Phase, Registered
+from projections.builds import Builds, BuildState, BuildUnknown, Phase, Registered
 from projections.checkpoints import Checkpoint
 from projections.holding import Holds
 from projections.rebuild import BehindError, Rebuild, RebuildRefused, TooSoon
 from projections.subscriber_view import SUBSCRIBER_VIEW
-from tests.handlers.network import ACTIVATION, REGIONS, Network
+from projections.views import ViewStore
+from tests.handlers.network import ACTIVATION, REGIONS, Crash, Network
 
 US, EU, AP = REGIONS
 NAME = "subscriber-view"
@@ -254,6 +257,14 @@ def test_giving_up_leaves_the_old_build_and_the_next_attempt_builds_upon_nothing
     assert state.other == "1.2"
 
 
+def given_back(network: Network, rebuild: Rebuild) -> None:
+    """Give readers the build again that they had before."""
+    rebuild.abort(NAME)
+    whole_pass(network, rebuild)
+    rebuild.switch(NAME)
+    forget_what_is_known(network)
+
+
 def test_after_readers_have_changed_over_they_can_be_brought_back(
     network: Network, rebuild: Rebuild
 ):
@@ -263,11 +274,63 @@ def test_after_readers_have_changed_over_they_can_be_brought_back(
     network[US].post(change(1, "business-5g"))
     network.settle()
 
-    rebuild.abort(NAME)
-    forget_what_is_known(network)
+    given_back(network, rebuild)
 
     assert rebuild.abort(NAME).live == "1"
     assert profile_in(network, 1) == "business-5g"
+
+
+def test_readers_who_are_brought_back_do_not_go_back_in_time(
+    network: Network, rebuild: Rebuild, monkeypatch: pytest.MonkeyPatch
+):
+    network[US].post(subscriber(1))
+    network.settle()
+    switched(network, rebuild)
+    network[US].post(change(1, "business-5g"))
+    write = ViewStore.write
+
+    def dies_before_the_old(self, projection, aggregate_id, *, before, view, rows):
+        if projection.build == f"{NAME}#1":
+            raise Crash
+        return write(self, projection, aggregate_id, before=before, view=view, rows=rows)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(ViewStore, "write", dies_before_the_old)
+        with pytest.raises(Crash):
+            network[EU].project(*network.take(EU, "lane"))
+    assert profile_in(network, 1) == "business-5g"
+
+    rebuild.abort(NAME)
+    with pytest.raises(TooSoon, match="returning"):
+        rebuild.step(NAME, segment=0, segments=SEGMENTS)
+    forget_what_is_known(network)
+    assert profile_in(network, 1) == "business-5g"
+    with pytest.raises(RebuildRefused, match="pass over the log is not over"):
+        rebuild.switch(NAME)
+    whole_pass(network, rebuild)
+    rebuild.switch(NAME)
+    forget_what_is_known(network)
+
+    assert rebuild.state(NAME).live == "1"
+    assert profile_in(network, 1) == "business-5g"
+
+
+def test_whoever_thinks_better_of_it_keeps_the_new_build_and_may_return_once_more(
+    network: Network, rebuild: Rebuild
+):
+    network[US].post(subscriber(1))
+    network.settle()
+    switched(network, rebuild)
+    rebuild.abort(NAME)
+    whole_pass(network, rebuild)
+
+    assert rebuild.begin(NAME).phase is Phase.SWITCHED
+    assert rebuild.begin(NAME).live == "1.1"
+    rebuild.abort(NAME)
+
+    # The pass of before says nothing about what came since.
+    with pytest.raises(RebuildRefused, match="pass over the log is not over"):
+        rebuild.switch(NAME)
 
 
 def test_the_build_that_readers_have_left_is_written_while_somebody_may_still_read_it(
@@ -282,12 +345,109 @@ def test_the_build_that_readers_have_left_is_written_while_somebody_may_still_re
         network[US].post(change(1, f"profile-{left.replace('.', '-')}"))
         network.settle()
         assert views_of(network, left) == views_of(network, rebuild.state(NAME).live)
-        rebuild.abort(NAME)
-        forget_what_is_known(network)
+        if left == "1":
+            given_back(network, rebuild)
 
     hold(network, rebuild)
     assert rebuild.retire(NAME).live == "1"
     assert rebuild.state(NAME).other is None
+
+
+def with_old_code_that_is_wrong(network: Network, rebuild: Rebuild) -> Rebuild:
+    """Give readers version 2 where version 1 cannot apply a change of the profile."""
+
+    def only_activations(document: Any, change_: Any) -> Any:
+        if any(type(event).__name__ != "SubscriberActivated" for event in change_.events):
+            raise TypeError("the old code is wrong")
+        return SUBSCRIBER_VIEW.apply(document, change_)
+
+    others = [one for one in network[EU].deps.projections if one.name != NAME]
+    old = replace(SUBSCRIBER_VIEW, apply=only_activations)
+    registered = Registered([*others, old, replace(SUBSCRIBER_VIEW, version=2)])
+    for at in REGIONS:
+        network[at].deps.builds_of(EU)._registered = registered
+    rebuild = replace(rebuild, registered=registered)
+    projector = network[EU].deps.projector
+    break_off = partial(rebuild.store.break_off, holds=replace(rebuild.holds, _seen={}))
+    object.__setattr__(projector, "break_build", break_off)
+    bounds = projector.applier.bounds.model_copy(update={"commits_a_write": 2})
+    object.__setattr__(projector.applier, "bounds", bounds)
+    switched(network, rebuild)
+    return rebuild
+
+
+def test_old_code_that_is_wrong_stops_nobody_who_reads_the_new_build(
+    network: Network, rebuild: Rebuild
+):
+    network[US].post(subscriber(1))
+    network.settle()
+    rebuild = with_old_code_that_is_wrong(network, rebuild)
+    for number in range(5):
+        network[US].post(change(1, f"profile-{number}"))
+    lane = network.take(EU, "lane")
+
+    assert network[EU].project(*lane) == ["0", "1", "2", "3", "4"], "somebody may read the old one"
+    assert profile_in(network, 1) == "profile-4"
+    assert not network.take(US, "acks")
+
+    rebuild.holds.elapsed_s.now_s += rebuild.holds.hold_s
+    assert network[EU].project(*lane) == []
+    network.settle()
+    assert rebuild.state(NAME).broken in views_of(network, "2")
+    assert len(network[US].answers) == 6
+    assert not list(network[EU].deps.letters.waiting())
+    with pytest.raises(BehindError, match=r"could not be applied to version 1 .* keep version 2"):
+        rebuild.abort(NAME)
+    hold(network, rebuild)
+    assert rebuild.retire(NAME).broken is None
+
+
+def test_old_code_that_is_wrong_is_not_given_back_to_readers(network: Network, rebuild: Rebuild):
+    network[US].post(subscriber(1))
+    network.settle()
+    rebuild = with_old_code_that_is_wrong(network, rebuild)
+    network[US].post(change(1, "business-5g"))
+    network[EU].project(*network.take(EU, "lane"))
+    # Nobody has marked it yet: the pass over the log finds it.
+    rebuild.abort(NAME)
+    whole_pass(network, rebuild)
+
+    with pytest.raises(BehindError, match="could not be applied to version 1"):
+        rebuild.switch(NAME)
+
+    assert profile_in(network, 1) == "business-5g"
+    assert rebuild.begin(NAME).live == "2"
+
+
+def test_code_without_the_version_that_is_live_gives_nobody_empty_views(network: Network):
+    network[US].post(subscriber(1))
+    network.settle()
+    others = [one for one in network[EU].deps.projections if one.name != NAME]
+    registered = Registered([*others, replace(SUBSCRIBER_VIEW, version=2)])
+    network[EU].deps.builds_of(EU)._registered = registered
+    forget_what_is_known(network)
+
+    status, told = network[EU].get("/subscribers/262011234567891")
+    assert (status, told["code"]) == (503, "unavailable")
+    with pytest.raises(BuildUnknown, match="version 1 of subscriber-view is in use here, and not"):
+        network[EU].deps.builds_of(EU).live(SUBSCRIBER_VIEW)
+    network[US].post(change(1, "business-5g"))
+    assert network[EU].project(*network.take(EU, "lane")) == ["0"]
+    assert network.take(US, "acks") == []
+
+
+def test_of_two_who_first_write_a_build_the_first_decides_which_is_live(network: Network):
+    known = network[EU].deps.builds_of(EU)
+    old = known.current()
+    assert known._store.change(NAME, BuildState(live=""), BuildState(live="1"))
+    known._registered = Registered([replace(SUBSCRIBER_VIEW, version=2)])
+    known._read = replace(known._read, value=Builds(known._registered, {}))
+    assert known.current().state(NAME).live == "2", "as it was read before"
+
+    settled = known.settled()
+
+    assert old.unstored()
+    assert settled.state(NAME).live == "1"
 
 
 def test_the_old_build_is_deleted_whole_and_nothing_else(network: Network, rebuild: Rebuild):
@@ -443,7 +603,7 @@ def test_nobody_changes_over_after_a_projector_has_left_the_new_build_behind(
     looked_at = rebuild.state(NAME)
     build = rebuild.registered.labelled(NAME, "1.1")
 
-    rebuild.store.break_off(build, next(iter(views_of(network, "1"))))
+    rebuild.store.break_off(build, next(iter(views_of(network, "1"))), holds=rebuild.holds)
 
     # Somebody who has looked before that.
     after = looked_at.model_copy(update={"live": "1.1", "other": "1", "phase": Phase.SWITCHED})
@@ -455,8 +615,9 @@ def test_nobody_changes_over_after_a_projector_has_left_the_new_build_behind(
 def test_a_build_that_is_read_is_broken_by_nobody(network: Network, rebuild: Rebuild):
     switched(network, rebuild)
     for label in ("1", "1.1"):
+        build = rebuild.registered.labelled(NAME, label)
         with pytest.raises(StoreUnavailable):
-            rebuild.store.break_off(rebuild.registered.labelled(NAME, label), "sub.any")
+            rebuild.store.break_off(build, "sub.any", holds=rebuild.holds)
 
 
 def test_more_failures_than_are_kept_by_name_keep_readers_where_they_are(

@@ -7,6 +7,7 @@ their own, as old as it may be. Whatever happens: what was answered is what ever
 import random
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import pytest
@@ -14,10 +15,12 @@ import pytest
 from eventstore.errors import StoreUnavailable
 from eventstore.folding import domain_events
 from eventstore.scanning import LogPage, LogSegments
-from projections.builds import BuildStore, KnownBuilds, Phase, Registered
+from projections.builds import BuildStore, Phase, Registered
 from projections.holding import Holds
+from projections.known_builds import KnownBuilds
 from projections.lane import read_lane
 from projections.projection import Change, Document
+from projections.projector import Projector
 from projections.rebuild import BehindError, Rebuild, RebuildRefused
 from projections.subscriber_view import SUBSCRIBER_VIEW, apply
 from projections.views import ViewStore
@@ -70,14 +73,25 @@ class Play:
         )
         versions = [new] if seed % 2 else []
         self.registered = Registered([*self.deps.projections, *versions])
-        self.projectors = [
-            replace(self.deps.projector, builds=self._known().current) for _ in range(2)
-        ]
+        self.projectors = [self._projector() for _ in range(2)]
         self.readers = [self._views(self._known()) for _ in range(2)]
+        # What each reader was shown last.
+        self.shown: dict[tuple[int, str], int] = {}
         object.__setattr__(self.deps.responder, "views", self._views(self._known()))
         self.operators = [self._operator() for _ in range(2)]
         self.posted = 0
         self.switched = 0
+
+    def _projector(self) -> Projector:
+        holds = self._holds()
+        return replace(
+            self.deps.projector,
+            builds=self._known().settled,
+            break_build=partial(self.deps.build_store.break_off, holds=holds),
+        )
+
+    def _holds(self) -> Holds:
+        return Holds(elapsed_s=lambda: self.now_s, hold_s=self.deps.settings.builds_hold_s)
 
     def _known(self) -> KnownBuilds:
         client = self.deps._clients.dynamodb(EU)
@@ -98,12 +112,8 @@ class Play:
             LogSegments(self.network.log._client, table=self.deps.settings.events_table),
             self.something_else,
         )
-        hold_s = self.deps.settings.builds_hold_s
         return replace(
-            self.deps.rebuild,
-            scan=scan,
-            registered=self.registered,
-            holds=Holds(elapsed_s=lambda: self.now_s, hold_s=hold_s),
+            self.deps.rebuild, scan=scan, registered=self.registered, holds=self._holds()
         )
 
     def run(self) -> None:
@@ -163,13 +173,13 @@ class Play:
         if self.chance.random() < 0.3:
             self.now_s += rebuild.held_for_s(NAME)
         orders: dict[Callable[[], object], float] = {
-            lambda: rebuild.begin(NAME): 2,
+            lambda: rebuild.begin(NAME): 1.5,
             lambda: self._finish(rebuild): 5,
             lambda: rebuild.step(NAME, segment=segment, segments=SEGMENTS): 8,
             lambda: rebuild.write_both(NAME): 2,
             lambda: rebuild.switch(NAME): 5,
-            lambda: rebuild.retire(NAME): 1,
-            lambda: rebuild.abort(NAME): 0.5,
+            lambda: rebuild.retire(NAME): 0.7,
+            lambda: rebuild.abort(NAME): 1,
             lambda: rebuild.remove(NAME, start=None): 3,
         }
         try:
@@ -185,12 +195,16 @@ class Play:
                 self.look()
 
     def look(self) -> None:
-        """Whoever reads now gets no state from before what was answered."""
+        """Whoever reads now gets no state from before what was answered, or shown to it before."""
         answers = [one for name in (US, EU) for one in self.network[name].answers]
-        for reader in self.readers:
+        for number, reader in enumerate(self.readers):
             for answer in answers:
-                view = reader.read(SUBSCRIBER_VIEW, answer["aggregate_id"], consistent=False)
+                aggregate_id = answer["aggregate_id"]
+                view = reader.read(SUBSCRIBER_VIEW, aggregate_id, consistent=False)
                 assert view.applied >= answer["sequence"], self.deps.rebuild.store.read()
+                shown = self.shown.get((number, aggregate_id), 0)
+                assert view.applied >= shown, self.deps.rebuild.store.read()
+                self.shown[number, aggregate_id] = view.applied
 
     def come_to_rest(self) -> None:
         """Everything is answered, and what is read is the log, folded by the build's own code."""
@@ -215,12 +229,12 @@ class Play:
 
 
 # Plays that go far: readers change over in most of them, and are brought back.
-@pytest.mark.parametrize("seed", [0, 5, 6, 9, 13, 14, 18, 20])
+@pytest.mark.parametrize("seed", [30, 32, 40, 47, 48, 66, 67, 79])
 def test_what_was_answered_is_what_every_reader_gets(seed: int):
     Play(seed).run()
 
 
 def test_the_plays_get_as_far_as_to_change_readers_over():
-    play = Play(0)
+    play = Play(32)
     play.run()
     assert play.switched

@@ -10,10 +10,10 @@ from projections.builds import (
     BuildState,
     BuildStore,
     BuildUnknown,
-    KnownBuilds,
     Phase,
     Registered,
 )
+from projections.known_builds import KnownBuilds
 from projections.projection import Projection
 from tests.dynamodb import tables
 from tests.dynamodb.in_process import InProcessDynamoDB
