@@ -507,8 +507,8 @@ GUARDS = [
     Guard(
         "what somebody may still read is written",
         "projections/rebuild.py",
-        "        self._require_held(name, state)\n        state = self._move(",
-        "        state = self._move(",
+        "        self._require_held(name, state)\n        changes = {",
+        "        changes = {",
         "tests/handlers/test_rebuild.py::test_the_build_that_readers_have_left_is_written_while_somebody_may_still_read_it",
     ),
     Guard(
