@@ -192,8 +192,9 @@ GUARDS = [
     Guard(
         "what is published stays published",
         "projections/responses.py",
-        '"ConditionExpression": "attribute_not_exists(published)",',
-        '"ConditionExpression": "attribute_exists(c) OR attribute_not_exists(c)",',
+        'attribute_not_exists(published)",\n            "ExpressionAttributeValues": values,',
+        'attribute_exists(c) OR attribute_not_exists(c)",\n'
+        '            "ExpressionAttributeValues": values,',
         "tests/contract/test_responses.py",
     ),
     Guard(
