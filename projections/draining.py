@@ -152,8 +152,10 @@ class RegionMoves:
             raise RegionRefused(f"{region} serves already")
         joining = self._to(region, RegionState.JOINING)
         # From here on every publisher requires it; what was answered without it is in the log.
-        # And what was still taken there is in the log, too.
-        seconds = self.fresh_s + self.append_s
+        seconds = self.fresh_s
+        if joining.adopter is not None:
+            # And what was taken there before, also by who has heard late, is in the log, too.
+            seconds += self.append_s
         yield from self._hold(region, joining, phase="joining", seconds=seconds)
         yield from compared(self.comparison.catch_up(region), phase="joining")
         if joining.adopter is not None:

@@ -5,6 +5,7 @@ Values only: nothing here opens, starts or reads anything.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -33,6 +34,7 @@ class LocalConfig:
         console: module of the process that serves the operators' console on the base port; none
             if left out.
         builder_path: further directories that `builder` may be imported from.
+        settings: variables of the functions' environment besides those of the template.
     """
 
     regions: tuple[str, ...] = DEFAULT_REGIONS
@@ -47,6 +49,7 @@ class LocalConfig:
     builder: str = "handlers.entry:build_handler"
     console: str | None = None
     builder_path: tuple[Path, ...] = ()
+    settings: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Refuse what cannot be run."""

