@@ -3,6 +3,7 @@
 .DEFAULT_GOAL := help
 
 PYTHON ?= python3
+WORKERS ?= 2
 VENV := .venv
 BIN := $(VENV)/bin
 # Installs the locked packages; several times faster than pip at it.
@@ -35,8 +36,9 @@ $(STAMP): requirements.lock pyproject.toml
 run: $(STAMP)
 	@$(BIN)/antiphon run $(ARGS)
 
+# Two at a time; tests/conftest.py says which of them never run beside each other.
 test: $(STAMP)
-	$(BIN)/pytest $(ARGS)
+	$(BIN)/pytest --numprocesses $(WORKERS) --dist loadgroup $(ARGS)
 
 # A browser is the machine's, not the project's: nothing else here installs beyond $(VENV).
 browser:

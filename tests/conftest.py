@@ -1,4 +1,9 @@
-"""What several packages' tests share: a real engine, and time that a test controls."""
+"""What several packages' tests share: a real engine, and who runs beside whom.
+
+`make test` runs two tests at a time, each worker with an engine of its own. Regions take the
+whole machine and ports of their own: one set of them at a time, in one worker. Nobody waits
+for a time to pass, always for what is to come about, so sharing the processor breaks nothing.
+"""
 
 import functools
 import socket
@@ -16,6 +21,26 @@ from infra.local.lifeline import Lifeline
 from infra.local.ports import take_any_port
 
 REGION = "us-east-1"
+# Tests that start regions by the command line, or as a child.
+_START_REGIONS = ("test_run", "test_processes", "test_ports")
+_REGIONS = frozenset({"running", "started", "free_ports"})
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Function]) -> None:
+    """Say which tests belong together in one worker, the longest first."""
+    for item in items:
+        if _starts_regions(item):
+            item.add_marker(pytest.mark.xdist_group("regions"))
+        elif any(one[-1].scope == "module" for one in item._fixtureinfo.name2fixturedefs.values()):
+            # What a module makes once is made in one worker, once.
+            item.add_marker(pytest.mark.xdist_group(item.module.__name__))
+
+
+def _starts_regions(item: pytest.Function) -> bool:
+    folder = item.path.parent.name
+    named = item.path.stem in _START_REGIONS or folder in {"e2e", "faults"}
+    return named or (folder == "local" and bool(_REGIONS & set(item.fixturenames)))
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ after a line of input.
 """
 
 import json
+import signal
 import sys
 import time
 from pathlib import Path
@@ -55,6 +56,9 @@ def regions(directory: Path, base_port: int, aws_port: int) -> list[int]:
 
 
 if __name__ == "__main__":
+    # Whoever starts the tests in the background has these ignored, by its children too.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
     what, directory, *rest = sys.argv[1:]
     if what == "regions":
         pids = regions(Path(directory), int(rest[0]), int(rest[1]))
