@@ -181,13 +181,13 @@ class _Tools:
             queued=self._queued,
             letters_of=self._letters_of,
             sweep=lambda region: world.functions.invoke(region, "sweeper", {}),
-            adoption=lambda lost, adopter: Adoption(
+            adoption=Adoption(
                 scan=scan,
-                adopter=deps.responses_of(adopter),
-                lost=deps.responses_of(lost),
+                responses_of=deps.responses_of,
                 together=_one_after_another,
                 now_ms=deps.edge.now_ms,
-                window_ms=settings.token_window_s * 1000,
+                pause=deps.edge.clock.pause,
+                bounds=settings,
             ),
             fresh_s=settings.control_fresh_s,
             append_s=settings.append_s + _LAST_TRY_S,

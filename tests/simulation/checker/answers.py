@@ -213,8 +213,11 @@ def _closed(index: Index, region: str, item: Item, found: Findings) -> None:
         if name.startswith("ack#")
     }
     body = index.body(item["body"]["S"])
-    # Who adopts a lost origin may copy its body, and has not heard what the body tells.
-    adopted = commit is not None and commit.origin != region
+    # Who adopts a lost origin may copy its body, and has not heard what the body tells; nor has
+    # the origin, once its answers came home.
+    adopted = commit is not None and (
+        commit.origin != region or commit.origin in index.regions.adopted
+    )
     told = adopted or all(heard.get(name) == at for name, at in body["regions"].items())
     text = f"its answer tells other times of the regions than {heard}"
     found.expect("event-b-tells-its-commit", told, text, about=about)
