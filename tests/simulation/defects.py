@@ -231,10 +231,10 @@ def _without_condition(request: Mapping[str, Any]) -> dict[str, Any]:
 def _first_acknowledgement() -> Iterable[Any]:
     build = Responder._build
 
-    def built(self: Responder, response: Response, topology: Any) -> str:
+    def built(self: Responder, response: Response, commit: Commit, topology: Any) -> str:
         now = dict.fromkeys(topology.required(self.region), self.now_ms())
         filled = replace(response, applied_at_ms=now | dict(response.applied_at_ms))
-        return build(self, filled, topology)
+        return build(self, filled, commit, topology)
 
     def lacks(self: Response, required: frozenset[str]) -> frozenset[str]:
         return frozenset() if self.applied_at_ms else required
@@ -246,8 +246,7 @@ def _first_acknowledgement() -> Iterable[Any]:
 def _eventual_state() -> Iterable[Any]:
     build = Responder._build
 
-    def built(self: Responder, response: Response, topology: Any) -> str:
-        commit = self._commit(response.commit_id)
+    def built(self: Responder, response: Response, commit: Commit, topology: Any) -> str:
         views = self.views
 
         class Eventual:
@@ -255,15 +254,16 @@ def _eventual_state() -> Iterable[Any]:
                 view = views.read(projection, aggregate_id, consistent=False)
                 return replace(view, applied=max(view.applied, commit.last_position))
 
-        return build(replace(self, views=Eventual()), response, topology)  # type: ignore[arg-type]
+        one = replace(self, views=Eventual())  # type: ignore[arg-type]
+        return build(one, response, commit, topology)
 
     return [patch.object(Responder, "_build", built)]
 
 
 @_defect("build the body again at every publishing", "one-answer-one-body")
 def _many_bodies() -> Iterable[Any]:
-    def answers_to(self: Responder, response: Response, topology: Any) -> list[Any]:
-        body = self._build(response, topology)
+    def answers_to(self: Responder, response: Response, commit: Commit, topology: Any) -> list[Any]:
+        body = self._build(response, commit, topology)
         self.responses.store_body(response.commit_id, body, at_ms=self.now_ms())
         outcome = responder.orjson.loads(body)["outcome"]
         kind = responder.DETAIL_TYPES[outcome]
