@@ -172,7 +172,7 @@ class EventStore:
                 there = self._log.put(commit, unless=attempted.tenure.unless(fold.last_position))
             except StoreUnavailable:
                 # Not ambiguous for long: putting again shows whether it was stored.
-                if self._is_over(attempt, deadline_s):
+                if attempt == self._bounds.append_tries or self._clock.elapsed_s() >= deadline_s:
                     raise
                 self._clock.pause(self._bounds.append_pause_s * min(attempt, 10))
                 continue
@@ -189,18 +189,6 @@ class EventStore:
             if self._clock.elapsed_s() >= deadline_s:
                 break
         raise Conflict(f"others were first {attempt} times; send the command again")
-
-    def _behind(self, attempted: _Attempted, fold: Fold, there: Commit, attempt: int) -> Fold:
-        """Return the fold to decide on after another's commit was first."""
-        aggregate = attempted.request.aggregate
-        fold = self._loader.advance(aggregate, fold, there)
-        # Not alone: catch up with all of them instead of meeting each in turn.
-        alone = attempt == 1
-        return fold if alone else self._loader.read_on(aggregate, attempted.aggregate_id, fold)
-
-    def _is_over(self, attempt: int, deadline_s: float) -> bool:
-        last = attempt == self._bounds.append_tries
-        return last or self._clock.elapsed_s() >= deadline_s
 
     def _identify(self, request: CommandRequest) -> _Attempted:
         command_type = type(request.command).__name__

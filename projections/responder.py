@@ -263,9 +263,7 @@ class Responder:
         stored = self.responses.store_bare_body(response, body, at_ms=self.now_ms())
         return body if stored else None
 
-    def _build(
-        self, response: Response, commit: Commit, need: Need, *, bare: bool = False
-    ) -> str:
+    def _build(self, response: Response, commit: Commit, need: Need, *, bare: bool = False) -> str:
         shown = next(p for p in self.projections if p.shows_state and p.covers(commit.aggregate_id))
         view = self.views.read(shown, commit.aggregate_id, consistent=True)
         if not view.has(commit.last_position):

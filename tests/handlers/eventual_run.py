@@ -225,13 +225,13 @@ class EventualRun:
             queued=lambda _region: 0,
             letters_of=lambda region: self.net[region].deps.letters,
             sweep=lambda region: self.net[region].sweep(),
-            adoption=lambda lost, adopter: Adoption(
-                scan=self._scan(deps, adopter),
-                adopter=deps.responses_of(adopter),
-                lost=deps.responses_of(lost),
+            adoption=Adoption(
+                scan=self._scan(deps, deps.settings.region),
+                responses_of=deps.responses_of,
                 together=one_after_another,
                 now_ms=deps.edge.now_ms,
-                window_ms=deps.settings.token_window_s * 1000,
+                pause=deps.edge.clock.pause,
+                bounds=deps.settings,
             ),
             fresh_s=deps.settings.control_fresh_s,
             append_s=PUT_S,
