@@ -195,6 +195,8 @@ class Adoption:
             home.forget(entry.commit_id)
             return True
         there.gather(entry.commit_id, {}, due_ms=self.now_ms())
+        # An old one is looked at again only after long; but now its region waits for it.
+        there.postpone(entry.commit_id, due_ms=self.now_ms())
         if kept is not None and kept.body is not None:
             there.store_body(entry.commit_id, kept.body, at_ms=kept.stored_at_ms or 0)
         return False

@@ -169,7 +169,10 @@ class RegionMoves:
     def _brought_home(self, region: str) -> Iterator[Step]:
         """Have everything that another answers for a region answered, and known at home."""
         topology = self.states.read()
-        answering, origins = topology.answering_region(region), topology.answered_through(region)
+        answering = topology.answering_region(region)
+        # Not those whose answers were only about to be taken over: nobody has given any of them.
+        through = topology.answered_through(region)
+        origins = frozenset(o for o in through if topology.may_answer(answering, o))
         for homed in self.adoption.bring_home(region, answering, origins):
             told = f"{homed.left} answers for {answering} to give, of {homed.looked_at} commits"
             yield Step("joining", told, waits=bool(homed.left))
