@@ -201,6 +201,10 @@ class EventualRun:
 
     def _bring_back(self, region: str) -> Iterator[Step]:
         via = next(one for one in self.net.states.read().serving if one != region)
+        standing = self.net.states.read().standings[region]
+        if standing.adopter is not None and not standing.taken_over:
+            # Somebody was stopped half way: as the refusal says, that is ended first.
+            yield from self.regions(via).drain_lost(region)
         yield from self.regions(via).undrain(region)
         yield from self.homes(region).settle(region)
         self.happened["brought back"] += 1
