@@ -195,8 +195,9 @@ class Adoption:
             home.forget(entry.commit_id)
             return True
         there.gather(entry.commit_id, {}, due_ms=self.now_ms())
-        # An old one is looked at again only after long; but now its region waits for it.
-        there.postpone(entry.commit_id, due_ms=self.now_ms())
+        # An old one is looked at again only after long; but now its region waits for it. Due
+        # by whichever clock: the one that sweeps there may be behind the one here for ever.
+        there.postpone(entry.commit_id, due_ms=0)
         if kept is not None and kept.body is not None:
             there.store_body(entry.commit_id, kept.body, at_ms=kept.stored_at_ms or 0)
         return False

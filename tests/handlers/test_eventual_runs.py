@@ -16,7 +16,8 @@ from projections.rehoming import HomeMoves
 from projections.views import View
 from tests.handlers.eventual_run import Broken, EventualRun
 
-SEEDS = range(12)
+# In the last one an operator whose clock is ahead waits for the sweeper of a region behind it.
+SEEDS = (*range(12), 21)
 # Where one seed does not show a defect any more, since the code asks for more or less by now.
 OTHER_SEEDS = range(150)
 
