@@ -66,7 +66,7 @@ class Opened:
 
 
 def _opened(item: Item, cipher: Cipher) -> Item:
-    if "e" in item and any("s" in event["M"] for event in item["e"]["L"]):
+    if any("s" in event["M"] for event in item.get("e", {}).get("L", ())):
         events = opened_events(from_item(item), cipher)
         told = zip(item["e"]["L"], events, strict=True)
         clear = [{"M": _without(one["M"], "s") | {"d": {"B": event.data}}} for one, event in told]

@@ -8,6 +8,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from antiphon.opening import opened
 from tests.dynamodb.in_process import Change
 from tests.dynamodb.regions import InProcessRegions
 from tests.handlers.network import REGIONS, Network
@@ -67,10 +68,14 @@ class SoundRun:
                 self._take(region, change)
             self._taken[region] = len(changes)
 
+    def _in_clear(self, item: dict[str, Any]) -> dict[str, Any]:
+        [clear] = opened([item], self.network[US].deps.cipher)
+        return clear
+
     def _take(self, region: str, change: Change) -> None:
         table, new, old = change.table.split("-")[0], change.new, change.old
         if table == "events":
-            item = new or old or {}
+            item = self._in_clear(new or old or {})
             self.recorder.take(Appended, region=region, item=item, change=change.kind)
         elif table == "views" and (new or old or {})["s"]["S"] == "head":
             before, after = (int(i["n"]["N"]) if i else 0 for i in (old, new))
@@ -82,7 +87,7 @@ class SoundRun:
             and "body" in new
             and new.get("body") != (old or {}).get("body")
         ):
-            commit, body = new["c"]["S"], new["body"]["S"]
+            commit, body = new["c"]["S"], self._in_clear(new)["body"]["S"]
             self.recorder.take(BodyStored, region=region, commit=commit, body=body)
 
     def _invoke(self, kind: str, region: str, **fields: Any) -> str:
@@ -167,7 +172,7 @@ class SoundRun:
         client = self._engine.client("dynamodb", region)
         table = getattr(self.network[region].deps.settings, f"{kind}_table")
         items: list[dict[str, Any]] = client.scan(TableName=table)["Items"]
-        return items
+        return [self._in_clear(item) for item in items]
 
 
 def command(name: str, number: int, /, **data: Any) -> dict[str, Any]:

@@ -67,7 +67,7 @@ UNHEEDED = {
     "published": set(),
     "log": set(),
     "views": set(),
-    "responses": {"body_at", "expires", "published"},
+    "responses": {"body_at", "expires", "first_due", "published"},
 }  # fmt: skip
 Place = tuple[str, int, tuple[str | int, ...]]
 
@@ -88,6 +88,11 @@ def places(sound: History) -> list[Place]:
         for number, value in enumerate(values)
         for path, _ in leaves(value)
         if path[0] not in UNHEEDED[where]
+        # When it was received and where it was when: only what traces draw.
+        and path[:3] != ("m", "M", "g")
+        and not str(path[0]).startswith("way#")
+        # Which build is live, which the region keeps beside its views.
+        and not (where == "views" and "v" in value)
     ]
 
 

@@ -34,7 +34,7 @@ def answers_marked_in_the_order_of_a_set() -> str:
     """Play a run with answers marked published in no order, as they once were."""
     with as_it_was(
         Responder,
-        "answer",
+        "_published",
         now="in (a for a in answers if a.commit_id in published):",
         then="in ({a.commit_id: a for a in answers}[one] for one in published):",
     ):
