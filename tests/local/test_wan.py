@@ -366,7 +366,8 @@ def test_mending_releases_what_was_held_back_in_the_order_of_the_log(running, fr
     assert positions(running.dynamodb(AP), fresh) == []
     _, state = running.wan()
     pending = {(lag["origin"], lag["region"]): lag["pending"] for lag in state["replication"]}
-    assert pending[US, AP] + pending[EU, AP] == 30
+    # Or more: a put that met another's write was made again.
+    assert pending[US, AP] + pending[EU, AP] >= 30
     running.wan(action="heal")
     running.eventually(lambda: len(running.stream_records(AP, fresh)) == 30, within_s=5)
     delivered = [

@@ -50,17 +50,18 @@ CALL_SITES: dict[str, dict[str, int]] = {
     "drain": {
         "GetItem control": 3, "PutItem control": 2, "Query responses": 8, "Scan letters": 2,
         "Scan events": 3, "Query views": 1, "BatchGetItem views": 1, "GetItem events": 0,
-        "SendMessage lane": 0,
+        "SendMessage lane": 0, "GetItem keys": 0, "BatchGetItem keys": 0,
     },
     "lose": {
         "GetItem control": 3, "PutItem control": 2, "Scan events": 3, "UpdateItem responses": 2,
         "Query views": 1, "BatchGetItem views": 1, "GetItem responses": 0, "GetItem events": 0,
-        "SendMessage lane": 0,
+        "SendMessage lane": 0, "Query responses": 0, "GetItem keys": 0, "BatchGetItem keys": 0,
     },
     "rebuild": {
         "Query views": 10, "PutItem views": 6, "GetItem views": 3, "Scan events": 3,
         "BatchGetItem views": 2, "DeleteItem views": 1, "Scan views": 1,
         "BatchWriteItem views": 1, "TransactWriteItems views": 0, "Query events": 0,
+        "GetItem keys": 0, "BatchGetItem keys": 0,
     },
 }  # fmt: skip
 CHORES: tuple[ChoreKind, ...] = ("drain", "lose", "rebuild")
