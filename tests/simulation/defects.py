@@ -110,8 +110,8 @@ def _own_decision() -> Iterable[Any]:
         if not decision.duplicate:
             return decision
         now = self._clock.now()
-        fold = self._load(self._identify(request), now)
-        events = self._decided(request, fold, now)
+        attempted = self._identify(request)
+        events = self._decided(attempted, self._load(attempted, now), now)
         return replace(decision, commit=replace(decision.commit, events=events))
 
     return [patch.object(EventStore, "decide", decided)]
