@@ -16,12 +16,15 @@ from antiphon.connection import Connection
 from antiphon.installation import dependencies_of
 from antiphon.letters import store_of
 from antiphon.problems import Problem
+from eventstore.log import CommitLog
 from eventstore.scanning import SEGMENTS, LogScan
+from handlers.dependencies import Dependencies
 from handlers.settings import Settings
 from projections.adoption import Adoption
 from projections.catching_up import Comparison
 from projections.draining import RegionMoves
 from projections.homes import HomesStore
+from projections.letters import LetterStore
 from projections.regions import ControlStore
 from projections.rehoming import HomeMoves
 
@@ -43,32 +46,67 @@ def open_moves(connection: Connection, *, via: str) -> RegionMoves:
     """Return the moves of regions as seen from the region `via`."""
     deps = dependencies_of(connection, via)
     settings, client = deps.settings, connection.dynamodb(via)
-    scan = _scan(client, settings)
-    return RegionMoves(
+    return moves_of(
+        deps,
         states=ControlStore(client, table=settings.control_table, regions=settings.regions),
-        comparison=Comparison(
-            scan=scan,
-            log=deps.log,
-            projections=deps.projections,
-            views_of=deps.views_of,
-            ring=deps.queues.ring,
-        ),
-        responses_of=deps.responses_of,
+        scan=_scan(client, settings),
+        together=_together(ADOPTED_AT_ONCE),
         queued=partial(_queued, connection, dead=settings.dead_commands_queue),
         letters_of=partial(store_of, connection),
         sweep=partial(sweep, connection),
+    )
+
+
+def moves_of(
+    deps: Dependencies,
+    *,
+    states: ControlStore,
+    scan: LogScan,
+    together: Callable[[Sequence[Callable[[], bool]]], Sequence[bool]],
+    queued: Callable[[str], int],
+    letters_of: Callable[[str], LetterStore],
+    sweep: Callable[[str], Mapping[str, int]],
+) -> RegionMoves:
+    """Return the moves of regions by the settings and the clock of these dependencies.
+
+    Args:
+        deps: of the region that they are seen from.
+        scan: the log as it is there.
+        together: adopts some answers at the same time.
+        states, queued, letters_of, sweep: as `RegionMoves` takes them.
+
+    """
+    settings, clock = deps.settings, deps.edge.clock
+    return RegionMoves(
+        states=states,
+        comparison=comparison_of(deps, scan=scan, log=deps.log),
+        responses_of=deps.responses_of,
+        queued=queued,
+        letters_of=letters_of,
+        sweep=sweep,
         adoption=Adoption(
             scan=scan,
             responses_of=deps.responses_of,
-            together=_together(ADOPTED_AT_ONCE),
+            together=together,
             now_ms=deps.edge.now_ms,
-            pause=time.sleep,
+            pause=clock.pause,
             bounds=settings,
         ),
         fresh_s=settings.control_fresh_s,
         append_s=settings.append_s + LAST_TRY_S,
-        elapsed_s=time.monotonic,
+        elapsed_s=clock.elapsed_s,
         now_ms=deps.edge.now_ms,
+    )
+
+
+def comparison_of(deps: Dependencies, *, scan: LogScan, log: CommitLog) -> Comparison:
+    """Return what compares the views of any region with a log."""
+    return Comparison(
+        scan=scan,
+        log=log,
+        projections=deps.projections,
+        views_of=deps.views_of,
+        ring=deps.queues.ring,
     )
 
 
@@ -82,12 +120,8 @@ def open_home_moves(connection: Connection, *, via: str) -> HomeMoves | None:
     return HomeMoves(
         homes=HomesStore(client, table=settings.control_table),
         states=ControlStore(client, table=settings.control_table, regions=settings.regions),
-        comparison_of=lambda region: Comparison(
-            scan=_scan(connection.dynamodb(region), settings),
-            log=deps.log_of(region),
-            projections=deps.projections,
-            views_of=deps.views_of,
-            ring=deps.queues.ring,
+        comparison_of=lambda region: comparison_of(
+            deps, scan=_scan(connection.dynamodb(region), settings), log=deps.log_of(region)
         ),
         fresh_s=settings.homes_fresh_s,
         put_s=settings.call_tries * (settings.connect_s + settings.read_s) + PUT_AGAIN_S,

@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
+from antiphon.region_moves import comparison_of
 from eventstore.commits import parse_commit_id
 from eventstore.errors import StoreUnavailable
 from eventstore.scanning import LogScan
@@ -244,13 +245,7 @@ class EventualRun:
         )
 
     def _comparison(self, deps: Dependencies, region: str) -> Comparison:
-        return Comparison(
-            scan=self._scan(deps, region),
-            log=deps.log_of(region),
-            projections=deps.projections,
-            views_of=deps.views_of,
-            ring=deps.queues.ring,
-        )
+        return comparison_of(deps, scan=self._scan(deps, region), log=deps.log_of(region))
 
     def _scan(self, deps: Dependencies, region: str) -> LogScan:
         client = deps._clients.dynamodb(region)

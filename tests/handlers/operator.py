@@ -3,10 +3,10 @@
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from antiphon.region_moves import comparison_of
 from eventstore.errors import StoreUnavailable
 from eventstore.scanning import LogScan
 from projections.adoption import Adoption
-from projections.catching_up import Comparison
 from projections.draining import RegionMoves, Step
 from projections.regions import RegionState
 from projections.responses import ResponseStore
@@ -37,13 +37,7 @@ class Operator:
         )
         self.moves = RegionMoves(
             states=network.states,
-            comparison=Comparison(
-                scan=scan,
-                log=network.log,
-                projections=deps.projections,
-                views_of=deps.views_of,
-                ring=deps.queues.ring,
-            ),
+            comparison=comparison_of(deps, scan=scan, log=network.log),
             responses_of=deps.responses_of,
             queued=lambda region: self.queued.get(region, 0),
             letters_of=lambda region: network[region].deps.letters,

@@ -10,13 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
+from antiphon.region_moves import moves_of
 from eventstore.errors import StoreUnavailable
 from eventstore.scanning import LogScan
 from handlers.dependencies import Dependencies
 from handlers.edge import Edge
 from handlers.settings import Settings
-from projections.adoption import Adoption
-from projections.catching_up import Comparison
 from projections.draining import RegionMoves, Step
 from projections.letters import LetterStore
 from projections.rebuild import TooSoon
@@ -32,8 +31,6 @@ if TYPE_CHECKING:
     from tests.simulation.world import World
 
 _QUEUE = "antiphon-commands.fifo"
-# A command is tried for `append_s`; its last try may take as long as AWS calls may.
-_LAST_TRY_S = 10.0
 _SEGMENTS = 2
 _MOST_TRIES = 400
 _AGAIN_MS, _LONGEST_AGAIN_MS = 5_000.0, 60_000.0
@@ -167,32 +164,14 @@ class _Tools:
         """Return the moves of regions, wired as the command line wires them."""
         deps, world = self.deps, self._world
         settings, client = deps.settings, self._calls.dynamodb(deps.settings.region)
-        scan = LogScan(client, table=settings.events_table, together=_one_after_another)
-        return RegionMoves(
+        return moves_of(
+            deps,
             states=ControlStore(client, table=settings.control_table, regions=world.regions),
-            comparison=Comparison(
-                scan=scan,
-                log=deps.log,
-                projections=deps.projections,
-                views_of=deps.views_of,
-                ring=deps.queues.ring,
-            ),
-            responses_of=deps.responses_of,
+            scan=LogScan(client, table=settings.events_table, together=_one_after_another),
+            together=_one_after_another,
             queued=self._queued,
             letters_of=self._letters_of,
             sweep=lambda region: world.functions.invoke(region, "sweeper", {}),
-            adoption=Adoption(
-                scan=scan,
-                responses_of=deps.responses_of,
-                together=_one_after_another,
-                now_ms=deps.edge.now_ms,
-                pause=deps.edge.clock.pause,
-                bounds=settings,
-            ),
-            fresh_s=settings.control_fresh_s,
-            append_s=settings.append_s + _LAST_TRY_S,
-            elapsed_s=deps.edge.clock.elapsed_s,
-            now_ms=deps.edge.now_ms,
         )
 
     def _letters_of(self, region: str) -> LetterStore:
