@@ -181,6 +181,19 @@ def test_a_survivor_may_copy_the_answer_of_a_region_that_was_lost_for_a_time(sou
     assert check(inserted(_adopted(sound, first), lost, after=0)).clean
 
 
+def test_a_region_that_comes_back_takes_home_what_was_told_for_it_and_nothing_else(sound: History):
+    first = json.loads(records(sound, Published)[0].body)
+    anew, another = (json.dumps(first | {"answered_at": at}) for at in ("later", "later still"))
+    lost = StateChanged(step=0, at_ms=0.0, region=US, state="leaving", adopter=EU)
+    adopted = inserted(_adopted(sound, anew), lost, after=0)
+    stored, last = records(sound, BodyStored)[0], adopted.records[-1].step
+
+    at_home = inserted(adopted, replace(stored, body=anew), after=last)
+    assert "one-answer-one-body" not in check(at_home).broken
+    made_up = inserted(adopted, replace(stored, body=another), after=last)
+    assert "one-answer-one-body" in check(made_up).broken
+
+
 def test_readers_may_still_read_the_old_version_just_after_the_switch(sound: History):
     """A function may act on what it knew before the switch, for as long as was agreed."""
     read = returned(sound, path=NETWORK_ELEMENT)

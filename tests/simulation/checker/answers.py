@@ -158,15 +158,18 @@ def _one_body(
     """The same bytes however often; a survivor of a lost region may have had to build it anew."""
     commit = index.commits.get(commit_id)
     by_place: dict[str, str] = {}
+    told: dict[str, str] = {}
     for record in sorted(records, key=lambda one: one.step):
         alone = commit is not None and commit.origin in index.regions.adopted
         place = record.region if alone else ""
         first = by_place.setdefault(place, record.body)
         text = "it has another body than before"
         # One that comes back takes home what was told for it while nobody could ask it.
-        brought_home = alone and record.body in by_place.values()
+        brought_home = alone and told.get(record.body, record.region) != record.region
         same = first == record.body or brought_home
         by_place[place] = record.body
+        if isinstance(record, Published):
+            told.setdefault(record.body, record.region)
         found.expect("one-answer-one-body", same, text, about=commit_id, steps=(record.step,))
         fits = commit is None or alone or record.region == commit.origin
         text = f"it is answered in {record.region}, not in its origin"
