@@ -54,6 +54,21 @@ def at_home_in(regions: EventualNetwork, home: str) -> dict[str, Any]:
     raise AssertionError("no subscriber is at home there")
 
 
+def change_that_only_its_home_has(
+    regions: EventualNetwork,
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Cut Europe off, the home of a subscriber, and have it accept a change that nobody gets.
+
+    Returns the activation, which is known everywhere, and what was told of the change.
+    """
+    body = at_home_in(regions, EU)
+    regions[EU].post(body)
+    regions.come_to_rest()
+    regions.isolate(EU)
+    _, told_of_it = regions[EU].post(change(body, "gold"))
+    return body, told_of_it
+
+
 def everywhere(regions: EventualNetwork, body: dict[str, Any]) -> list[dict[str, Any]]:
     path = f"/subscribers/{body['data']['imsi']}"
     return [regions[name].get(path)[1] for name in REGIONS]
@@ -206,11 +221,7 @@ def test_a_commit_that_overtakes_another_waits_for_it(regions: EventualNetwork):
 def test_a_takeover_supersedes_what_it_did_not_receive_and_tells_its_producer_once(
     regions: EventualNetwork,
 ):
-    body = at_home_in(regions, EU)
-    regions[EU].post(body)
-    regions.come_to_rest()
-    regions.isolate(EU)
-    _, lost = regions[EU].post(change(body, "gold"))
+    body, lost = change_that_only_its_home_has(regions)
     regions.take_by_force(commit_of(regions, lost).aggregate_id, US)
     assert regions[AP].post(suspension(body, "fraud"))[0] == 202
 
@@ -229,11 +240,7 @@ def test_a_takeover_supersedes_what_it_did_not_receive_and_tells_its_producer_on
 
 
 def test_a_superseded_command_that_is_sent_again_is_decided_anew(regions: EventualNetwork):
-    body = at_home_in(regions, EU)
-    regions[EU].post(body)
-    regions.come_to_rest()
-    regions.isolate(EU)
-    _, lost = regions[EU].post(change(body, "gold"))
+    body, lost = change_that_only_its_home_has(regions)
     regions.take_by_force(commit_of(regions, lost).aggregate_id, US)
     regions[AP].post(suspension(body, "fraud"))
     regions.heal()
@@ -248,11 +255,7 @@ def test_a_superseded_command_that_is_sent_again_is_decided_anew(regions: Eventu
 
 
 def test_a_read_with_the_token_of_a_superseded_commit_is_told_so(regions: EventualNetwork):
-    body = at_home_in(regions, EU)
-    regions[EU].post(body)
-    regions.come_to_rest()
-    regions.isolate(EU)
-    _, lost = regions[EU].post(change(body, "gold"))
+    body, lost = change_that_only_its_home_has(regions)
     regions.deliver(EU)
     path = f"/subscribers/{body['data']['imsi']}"
     token = {"Consistency-Token": lost["consistency_token"]}
@@ -276,11 +279,7 @@ def test_a_read_with_the_token_of_a_superseded_commit_is_told_so(regions: Eventu
 def test_what_arrives_late_after_a_takeover_counts_if_nothing_was_put_in_its_place(
     regions: EventualNetwork,
 ):
-    body = at_home_in(regions, EU)
-    regions[EU].post(body)
-    regions.come_to_rest()
-    regions.isolate(EU)
-    _, late = regions[EU].post(change(body, "gold"))
+    body, late = change_that_only_its_home_has(regions)
     regions.take_by_force(commit_of(regions, late).aggregate_id, US)
     regions.come_to_rest(without=(EU,))
 
@@ -298,11 +297,8 @@ def test_what_arrives_at_the_very_moment_of_the_first_commit_is_not_left_aside(
     regions: EventualNetwork,
 ):
     """The region that takes over may have acknowledged it already: then it is answered."""
-    body = at_home_in(regions, EU)
-    regions[EU].post(body)
-    regions.come_to_rest()
-    regions.isolate(EU)
-    late = commit_of(regions, regions[EU].post(change(body, "gold"))[1])
+    body, told_of_it = change_that_only_its_home_has(regions)
+    late = commit_of(regions, told_of_it)
     regions.take_by_force(late.aggregate_id, US)
 
     def arrives() -> None:
@@ -407,11 +403,8 @@ def test_a_lost_acknowledgement_is_looked_up_and_a_missing_commit_waited_for(
 
 
 def test_what_a_region_remembers_of_an_older_epoch_is_not_gone_by(regions: EventualNetwork):
-    body = at_home_in(regions, EU)
-    regions[EU].post(body)
-    regions.come_to_rest()
-    regions.isolate(EU)
-    lost = commit_of(regions, regions[EU].post(change(body, "gold"))[1])
+    body, told_of_it = change_that_only_its_home_has(regions)
+    lost = commit_of(regions, told_of_it)
     regions.take_by_force(lost.aggregate_id, US)
     kept = commit_of(regions, regions[US].post(suspension(body, "fraud"))[1])
     regions.heal()
@@ -445,11 +438,8 @@ def test_a_home_is_required_though_it_is_drained(regions: EventualNetwork):
 
 
 def test_nothing_is_told_as_superseded_that_a_region_still_has(regions: EventualNetwork):
-    body = at_home_in(regions, EU)
-    regions[EU].post(body)
-    regions.come_to_rest()
-    regions.isolate(EU)
-    lost = commit_of(regions, regions[EU].post(change(body, "gold"))[1])
+    body, told_of_it = change_that_only_its_home_has(regions)
+    lost = commit_of(regions, told_of_it)
     regions.take_by_force(lost.aggregate_id, US)
     regions[US].post(suspension(body, "fraud"))
     regions.heal()

@@ -5,19 +5,16 @@ the code of today passes is what the suite's clean runs say of the same seeds.
 """
 
 import inspect
-import subprocess
 import sys
 import textwrap
-from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
 from projections.responder import Responder
 from tests.simulation.history_json import digest
+from tests.simulation.other_process import said_by_another_process
 from tests.simulation.planning import plan_of
 from tests.simulation.run import play
-
-ROOT = Path(__file__).resolve().parents[2]
 
 
 def as_it_was(owner: type[Any], name: str, *, now: str, then: str) -> Any:
@@ -47,17 +44,6 @@ SEED = 3
 def test_answers_are_marked_in_an_order_that_does_not_depend_on_the_process():
     """A run repeats itself in every process (`test_repeating`); so it once did not."""
     code = f"from {__name__} import *; print(answers_marked_in_the_order_of_a_set())"
-    digests = {
-        subprocess.run(  # noqa: S603 - this very interpreter, on this very file
-            [sys.executable, "-c", code],
-            cwd=ROOT,
-            env={"PYTHONHASHSEED": hash_seed, "PATH": ""},
-            capture_output=True,
-            text=True,
-            check=True,
-            timeout=120,
-        ).stdout
-        for hash_seed in ("1", "2", "3")
-    }
+    digests = {said_by_another_process(code, hash_seed=hash_seed) for hash_seed in ("1", "2", "3")}
 
     assert len(digests) > 1

@@ -1,17 +1,12 @@
 """A seed says everything: the same plan gives the same history, whoever plays it and when."""
 
-import subprocess
-import sys
-from pathlib import Path
-
 import pytest
 
 from tests.simulation import plan
 from tests.simulation.history_json import digest
+from tests.simulation.other_process import said_by_another_process
 from tests.simulation.planning import plan_of
 from tests.simulation.run import play
-
-ROOT = Path(__file__).resolve().parents[2]
 
 
 def _played(seed: int) -> str:
@@ -28,17 +23,9 @@ def test_a_seed_gives_the_same_history_again_whatever_was_played_in_between():
 @pytest.mark.parametrize("hash_seed", ["1", "2"])
 def test_a_seed_gives_the_same_history_in_another_process(hash_seed: str):
     code = "from tests.simulation.test_repeating import _played; print(_played(3))"
-    told = subprocess.run(  # noqa: S603 - this very interpreter, on this very file
-        [sys.executable, "-c", code],
-        cwd=ROOT,
-        env={"PYTHONHASHSEED": hash_seed, "PATH": ""},
-        capture_output=True,
-        text=True,
-        check=True,
-        timeout=120,
-    )
+    told = said_by_another_process(code, hash_seed=hash_seed)
 
-    assert told.stdout.strip() == _played(3)
+    assert told.strip() == _played(3)
 
 
 def test_a_plan_can_be_kept_as_text_and_played_from_it():
