@@ -41,16 +41,17 @@ def schemas(
     With --out they replace those that are there, unless that would break anyone who relies on
     them: then nothing is written, and each breaking change is named.
     """
+    new = published()
     if out is None:
-        print_json(published())
+        print_json(new)
         return
     folder = out / VERSION
-    found = {name: _read(folder / f"{name}.json") for name in published()}
+    found = {name: _read(folder / f"{name}.json") for name in new}
     breaking = [
         f"{name}: {change}"
         for name, old in found.items()
         if old is not None
-        for change in breaking_changes(old, published()[name], told=name in TOLD)
+        for change in breaking_changes(old, new[name], told=name in TOLD)
     ]
     if breaking:
         changes = "\n  ".join(breaking)
@@ -59,7 +60,7 @@ def schemas(
             "add instead of changing, or publish a new version beside this one"
         )
     folder.mkdir(parents=True, exist_ok=True)
-    for name, schema in published().items():
+    for name, schema in new.items():
         (folder / f"{name}.json").write_bytes(serialized(schema))
         say(f"wrote {folder / name}.json")
 

@@ -199,7 +199,8 @@ class Producer:
             except ValidationError:
                 pass  # A problem has the status 409, too.
         problem = _problem(region, response)
-        busy = response.status_code in {_TOO_MANY_REQUESTS} | set(range(_SERVER_ERROR, 600))
+        status = response.status_code
+        busy = status == _TOO_MANY_REQUESTS or status >= _SERVER_ERROR
         passes = problem.code == "dependency_not_reached" or (
             problem.code == "conflict" and conflict_passes
         )

@@ -130,7 +130,19 @@ def test_an_answer_is_waited_for_in_any_region(
     assert set(answer.regions) == set(REGIONS)
 
 
-def test_a_reply_that_was_held_has_the_answer(producer: Producer):
+def test_a_reply_that_was_held_has_the_answer(
+    producer: Producer, carrier: Carrier, network: Network
+):
+    reply = producer.send(ACTIVATE, command_id="a")
+    network.settle()
+    answered = reply.model_copy(update={"answer": producer.wait(reply, wait_s=5)})
+    asked = len(carrier.asked)
+
+    assert producer.wait(answered, wait_s=5) == answered.answer is not None
+    assert len(carrier.asked) == asked
+
+
+def test_what_cannot_be_asked_for_is_said(producer: Producer):
     with pytest.raises(ValueError, match="0 to 20"):
         producer.send(ACTIVATE, command_id="a", wait_s=21)
     with pytest.raises(ValueError, match="at least one region"):

@@ -9,7 +9,6 @@ from handlers.published import Answer, Problem, Reply
 from tests.handlers.network import ACTIVATION, Network
 
 US = "us-east-1"
-AGAIN = {**ACTIVATION, "command_id": "prov-0002"}
 SUSPEND = {
     "type": "SuspendSubscriber",
     "command_id": "s",
