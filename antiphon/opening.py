@@ -16,7 +16,7 @@ from eventstore.folding import opened_events
 from eventstore.sealing import Cipher
 from projections.builds import BuildState
 from projections.regions import Topology
-from projections.responses import opened_body
+from projections.response_items import opened_body
 from projections.views import opened_document
 
 

@@ -14,7 +14,7 @@ from antiphon.problems import Problem
 from eventstore.errors import StoreUnavailable
 from eventstore.sealing import Cipher
 from projections.regions import ControlStore, Topology
-from projections.responses import opened_body
+from projections.response_items import opened_body
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient

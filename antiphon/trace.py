@@ -32,7 +32,7 @@ from eventstore.log import DynamoDBLog
 from handlers.dependencies import Dependencies
 from projections.letters import LetterStore
 from projections.regions import ControlStore, Topology
-from projections.responses import Response
+from projections.response_items import Response
 
 UNREACHABLE = (StoreUnavailable, BotoCoreError, ClientError)
 # A search that finds more of them says that it goes no further.

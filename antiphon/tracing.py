@@ -13,7 +13,7 @@ from pydantic import BaseModel
 
 from eventstore.commits import Commit
 from projections.regions import RegionState, Topology
-from projections.responses import Response
+from projections.response_items import Response
 from projections.ways import Way
 
 Step = Literal[

@@ -120,6 +120,11 @@ class Commit:
         return self.predecessor == applied
 
 
+def aggregate_of(commit_id: str) -> str:
+    """Return the aggregate id in a commit id."""
+    return commit_id.rpartition(".")[0]
+
+
 def parse_commit_id(commit_id: str) -> tuple[str, int] | None:
     """Return (aggregate id, position), or None if the text is no commit id."""
     if not _COMMIT_ID.fullmatch(commit_id):

@@ -16,9 +16,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from domain.aggregate import Aggregate, Command, CommandRefused, Event
+from domain.aggregate import Aggregate, CommandRefused, Event
 from eventstore.bounds import Bounds
 from eventstore.chain import epoch_of
+from eventstore.clock import Clock
 from eventstore.commits import (
     MAX_EVENT_BYTES,
     MAX_EVENTS,
@@ -42,50 +43,10 @@ from eventstore.folding import Fold, record, record_refusal, record_unchanged
 from eventstore.identity import Keys
 from eventstore.loading import Loader
 from eventstore.log import CommitLog, find
+from eventstore.requests import CommandRequest, Decision
 from eventstore.sealing import IN_CLEAR, Cipher
 from eventstore.snapshots import Snapshots
 from eventstore.tenure import Everywhere, Tenure, Tenures
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CommandRequest:
-    """A valid command with all that its envelope said of it.
-
-    `first_received_ms` is when it first came in. Where work may be redelivered late it is what
-    the command is looked for by: everything in the log since then.
-    `origin` is set where another region has sent it on: the one that it came in at.
-    """
-
-    aggregate: Aggregate[Any]
-    command: Command
-    command_id: str
-    producer: str
-    correlation_id: str
-    occurred_at: str | None = None
-    idempotency_key: str | None = None
-    expected_sequence: int | None = None
-    depends_on: str | None = None
-    traceparent: str | None = None
-    first_received_ms: int | None = None
-    origin: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Decision:
-    """The commit that decided a command, and how it was come by."""
-
-    commit: Commit
-    duplicate: bool
-    attempts: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Clock:
-    """Time as an argument: `now` in UTC, `elapsed_s` monotonic, `pause` waits seconds."""
-
-    now: Callable[[], datetime]
-    elapsed_s: Callable[[], float]
-    pause: Callable[[float], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -307,8 +268,7 @@ class EventStore:
         return fold
 
     def _read_on(self, attempted: _Attempted, fold: Fold) -> Fold:
-        aggregate = attempted.request.aggregate
-        return self._loader.read_on(aggregate, attempted.aggregate_id, fold)
+        return self._loader.read_on(attempted.request.aggregate, attempted.aggregate_id, fold)
 
     def _commit_of(
         self, attempted: _Attempted, fold: Fold, now: datetime

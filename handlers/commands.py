@@ -14,8 +14,8 @@ import orjson
 from aws_lambda_powertools import Logger
 
 from eventstore.consistency import token_of
-from eventstore.decisions import CommandRequest, Decision
 from eventstore.errors import CorruptLog, EventStoreError, NotHome, StoreUnavailable
+from eventstore.requests import CommandRequest, Decision
 from handlers.dependencies import Dependencies
 from handlers.envelope import BadCommand, CommandReader
 from handlers.forwarding import told_of, told_of_error

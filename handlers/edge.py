@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Protocol
 
-from eventstore.decisions import Clock
+from eventstore.clock import Clock
 
 Task = Callable[[], None]
 

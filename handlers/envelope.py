@@ -24,7 +24,7 @@ from pydantic import (
 )
 
 from domain.registry import Registry
-from eventstore.decisions import CommandRequest
+from eventstore.requests import CommandRequest
 from handlers.tracing import traceparent_of
 
 Label = Annotated[str, StringConstraints(min_length=1, max_length=128, pattern=r"^[\x21-\x7e]+$")]

@@ -14,7 +14,6 @@ from botocore.exceptions import ClientError
 
 from eventstore.aws_errors import passing_errors_translated
 from eventstore.commits import from_item, to_image
-from eventstore.decisions import CommandRequest, Decision
 from eventstore.errors import (
     Conflict,
     CorruptLog,
@@ -27,6 +26,7 @@ from eventstore.errors import (
     Superseded,
     TooLarge,
 )
+from eventstore.requests import CommandRequest, Decision
 
 if TYPE_CHECKING:
     from mypy_boto3_lambda import LambdaClient

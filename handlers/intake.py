@@ -11,7 +11,7 @@ from urllib.parse import unquote_plus
 
 import orjson
 
-from eventstore.commits import Commit, from_item, parse_commit_id
+from eventstore.commits import Commit, aggregate_of, from_item, parse_commit_id
 from eventstore.errors import CorruptLog
 from handlers.command_queue import CARRIED, ERROR, FIRST_RECEIVED, MESSAGE_ID
 from handlers.dependencies import Dependencies
@@ -123,7 +123,7 @@ class Intake:
         except MalformedMessage as malformed:
             yield self._message(ACKS, message, f"{error}: {malformed}")
             return
-        about = {ack.commit.rpartition(".")[0] for ack in acks}
+        about = {aggregate_of(ack.commit) for ack in acks}
         filing = self._message(ACKS, message, error, about=about.pop() if len(about) == 1 else None)
         if len(acks) == 1:
             [ack] = acks

@@ -6,8 +6,8 @@ Times are differences of two regions' clocks, unless both are of one region.
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from eventstore.decisions import Decision
 from eventstore.errors import Conflict, EventStoreError, StoreUnavailable
+from eventstore.requests import Decision
 from handlers.envelope import BadCommand
 from handlers.metrics import (
     ACKNOWLEDGE_LATENCY,

@@ -13,7 +13,7 @@ from botocore.exceptions import ClientError
 from eventstore.commits import Commit
 from eventstore.errors import EventStoreError
 from handlers.dependencies import Dependencies
-from projections.responses import Response
+from projections.response_items import Response
 
 
 def await_answer(deps: Dependencies, commit: Commit, *, wait_s: float) -> str | None:

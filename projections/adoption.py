@@ -13,7 +13,8 @@ from functools import partial
 from eventstore.errors import StoreUnavailable
 from eventstore.scanning import Entry, LogScan
 from projections.bounds import ReadBounds
-from projections.responses import Response, ResponseStore
+from projections.response_items import Response
+from projections.responses import ResponseStore
 
 # A lost region is asked this often, with these pauses, before it counts as silent.
 _PAUSES_S = (0.5, 1.0, 2.0, 4.0)

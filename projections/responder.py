@@ -14,7 +14,7 @@ from typing import Protocol
 import orjson
 
 from domain.registry import Registry
-from eventstore.commits import Commit, parse_commit_id
+from eventstore.commits import Commit, aggregate_of, parse_commit_id
 from eventstore.errors import CorruptLog, StoreUnavailable, SubjectForgotten
 from eventstore.folding import domain_events
 from eventstore.identity import Keys
@@ -31,7 +31,8 @@ from projections.answers import (
 from projections.bounds import READ_BOUNDS, ReadBounds
 from projections.projection import Change, Projection
 from projections.regions import Need, Topology
-from projections.responses import Response, ResponseStore
+from projections.response_items import Response
+from projections.responses import ResponseStore
 from projections.views import ViewStore
 from projections.ways import Way
 
@@ -109,7 +110,7 @@ class Responder:
             StoreUnavailable: it is not known. Whatever is answered then is late, not wrong.
 
         """
-        return Need(self.topology(), self.homes_of(commit_id.rpartition(".")[0]))
+        return Need(self.topology(), self.homes_of(aggregate_of(commit_id)))
 
     def hear(self, messages: Iterable[AckMessage]) -> Heard:
         """Gather acknowledgements and answer what they complete."""

@@ -8,52 +8,23 @@ that tell of a subject are sealed; those of a forgotten one are as if they had b
 
 import zlib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
 from eventstore.aws_errors import error_code, passing_errors_translated
-from eventstore.commits import LAST_MS
+from eventstore.commits import LAST_MS, aggregate_of
 from eventstore.sealing import IN_CLEAR, Cipher
 from projections.bounds import READ_BOUNDS, ReadBounds
+from projections.response_items import ACK, WAY, Item, Response, read_response
 from projections.ways import Way
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
     from mypy_boto3_dynamodb.type_defs import QueryInputTypeDef, QueryOutputTypeDef
 
-Item = dict[str, Any]
-
-# What the names of a region's acknowledgement begins with.
-ACK = "ack#"
-_WAY = "way#"
 _SHARDS = 8
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Response:
-    """The answer to one commit, as far as it is known. Times in ms since 1970.
-
-    `first_due_ms` is when it was first due, `ways` the commit's way through each region, as far
-    as that was told.
-    `lost`: a body was stored, and cannot be read again, since its subject is forgotten.
-    """
-
-    commit_id: str
-    applied_at_ms: Mapping[str, int]
-    body: str | None
-    stored_at_ms: int | None
-    published_at_ms: int | None
-    first_due_ms: int | None = None
-    ways: Mapping[str, Way] = field(default_factory=dict)
-    lost: bool = False
-    # The body as it is stored, sealed where it tells of a subject: only to copy it.
-    kept: Mapping[str, Any] | None = field(default=None, compare=False, repr=False)
-
-    def lacks(self, required: frozenset[str]) -> frozenset[str]:
-        """Return the required regions that have not acknowledged yet."""
-        return required - self.applied_at_ms.keys()
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +60,7 @@ class ResponseStore:
             found = self._client.get_item(
                 TableName=self._table, Key={"c": {"S": commit_id}}, ConsistentRead=consistent
             )
-        return self._response(found["Item"]) if "Item" in found else None
+        return read_response(found["Item"], self._cipher) if "Item" in found else None
 
     def put_back(self, item: Item) -> bool:
         """Put an item of a backup as it was, where there is none of its commit; say whether.
@@ -130,7 +101,7 @@ class ResponseStore:
             f":a{n}": {"N": str(at_ms)} for n, at_ms in enumerate(applied_at_ms.values())
         }
         for n, (region, way) in enumerate((ways or {}).items()):
-            names[f"#w{n}"] = f"{_WAY}{region}"
+            names[f"#w{n}"] = f"{WAY}{region}"
             values[f":w{n}"] = {"S": way.stored()}
         values |= {":pending": {"S": _shard(commit_id)}, ":due": {"N": str(due_ms)}}
         sets = [f"{name} = if_not_exists({name}, :{name[1:]})" for name in names]
@@ -236,7 +207,7 @@ class ResponseStore:
             "published": {"N": str(answer.published_at_ms)},
             "expires": {"N": str(answer.published_at_ms // 1000 + self._bounds.answer_kept_s)},
             **{f"{ACK}{r}": {"N": str(at_ms)} for r, at_ms in answer.applied_at_ms.items()},
-            **{f"{_WAY}{r}": {"S": way.stored()} for r, way in answer.ways.items()},
+            **{f"{WAY}{r}": {"S": way.stored()} for r, way in answer.ways.items()},
         }
         sets = ", ".join(f"#n{n} = :v{n}" for n in range(len(values)))
         self._update(
@@ -344,51 +315,14 @@ class ResponseStore:
             if error_code(error) != "ConditionalCheckFailedException":
                 raise
             return None
-        return self._response(updated["Attributes"])
-
-    def _response(self, item: Mapping[str, Any]) -> Response:
-        body = opened_body(item, self._cipher)
-        return Response(
-            commit_id=item["c"]["S"],
-            applied_at_ms={
-                name.removeprefix(ACK): int(value["N"])
-                for name, value in item.items()
-                if name.startswith(ACK)
-            },
-            body=body,
-            stored_at_ms=int(item["body_at"]["N"]) if "body_at" in item else None,
-            published_at_ms=int(item["published"]["N"]) if "published" in item else None,
-            first_due_ms=int(item["first_due"]["N"]) if "first_due" in item else None,
-            ways={
-                name.removeprefix(_WAY): Way.read(value["S"])
-                for name, value in item.items()
-                if name.startswith(_WAY)
-            },
-            lost="body" in item and body is None,
-            kept=item.get("body"),
-        )
+        return read_response(updated["Attributes"], self._cipher)
 
     def _stored(self, commit_id: str, body: str) -> dict[str, Any]:
         sealed = self._cipher.seal_derived(
-            _aggregate_of(commit_id), body.encode(), place=f"answer {commit_id}"
+            aggregate_of(commit_id), body.encode(), place=f"answer {commit_id}"
         )
         return {"S": body} if sealed is None else {"B": sealed}
 
 
 def _shard(commit_id: str) -> str:
     return str(zlib.crc32(commit_id.encode()) % _SHARDS)
-
-
-def _aggregate_of(commit_id: str) -> str:
-    return commit_id.rpartition(".")[0]
-
-
-def opened_body(item: Mapping[str, Any], cipher: Cipher) -> str | None:
-    """Return the body of a response item; None if it has none, or none that can be read again."""
-    commit_id, stored = item["c"]["S"], item.get("body", {})
-    if "B" not in stored:
-        body: str | None = stored.get("S")
-        return body
-    sealed, place = bytes(stored["B"]), f"answer {commit_id}"
-    clear = cipher.open(_aggregate_of(commit_id), sealed, place=place)
-    return None if clear is None else clear.decode()

@@ -13,7 +13,8 @@ from eventstore.commits import Commit
 from eventstore.errors import CorruptLog, StoreUnavailable
 from eventstore.log import CommitLog
 from projections.regions import RegionState, Topology
-from projections.responses import Item, ResponseStore
+from projections.response_items import Item
+from projections.responses import ResponseStore
 
 # Between two tries the caller pauses; a put that met another region's put may be tried again.
 PUT_TRIES = 20

@@ -16,7 +16,7 @@ from antiphon.console.settings import ConsoleSettings
 from antiphon.letters import LETTERS_TABLE
 from antiphon.reading import PENDING_INDEX, RESPONSES_TABLE
 from infra.local.engine_calls import EngineCalls, EngineError
-from projections.responses import ACK
+from projections.response_items import ACK
 
 LOOK_TIMEOUT_S = 4.0
 # Held answers that are told one by one; all are counted, up to a page of the index.

@@ -17,11 +17,13 @@ from antiphon.verification.source import Item, LogPlace, Table
 from domain.network_element import ApplyConfiguration, RegisterNetworkElement
 from domain.registry import REGISTRY
 from domain.subscriber import ActivateSubscriber, ResumeSubscriber, SuspendSubscriber
+from eventstore.clock import Clock
 from eventstore.commits import Commit, to_item
-from eventstore.decisions import Clock, CommandRequest, EventStore
+from eventstore.decisions import EventStore
 from eventstore.folding import domain_events
 from eventstore.identity import Keys
 from eventstore.memory import InMemoryLog
+from eventstore.requests import CommandRequest
 from projections.answers import build_answer
 from projections.builds import BuildState, states_in
 from projections.projection import Change

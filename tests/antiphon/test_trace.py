@@ -13,7 +13,7 @@ from antiphon.trace_display import print_trace
 from antiphon.tracing import Look, Trace, trace_of
 from eventstore.commits import CommandStamp, Commit
 from projections.regions import RegionState, Topology
-from projections.responses import Response
+from projections.response_items import Response
 from projections.ways import Way
 from tests.commits import a_commit
 from tests.dynamodb.regions import InProcessRegions

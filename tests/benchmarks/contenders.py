@@ -17,8 +17,9 @@ from typing import Any, Protocol
 from eventsourcing.application import Application
 from eventsourcing.domain import Aggregate, event
 
+from eventstore.clock import Clock
 from eventstore.commits import to_item
-from eventstore.decisions import Clock, EventStore
+from eventstore.decisions import EventStore
 from eventstore.identity import Keys
 from eventstore.log import DynamoDBLog
 from eventstore.snapshots import Snapshots

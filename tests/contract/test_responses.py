@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from projections.responses import Backlog, Response, ResponseStore, _shard
+from projections.response_items import Response
+from projections.responses import Backlog, ResponseStore, _shard
 from projections.ways import Way
 
 Race = Callable[[Callable[[int], Any]], Sequence[Any]]

@@ -17,13 +17,15 @@ from domain.subscriber import (
     SuspendSubscriber,
 )
 from eventstore.bounds import Bounds
+from eventstore.clock import Clock
 from eventstore.commits import Commit
-from eventstore.decisions import Clock, CommandRequest, Decision, EventStore
+from eventstore.decisions import EventStore
 from eventstore.errors import Conflict, CorruptLog, KeyReused, StoreUnavailable
 from eventstore.folding import record_unchanged
 from eventstore.identity import Keys
 from eventstore.log import LAST_POSITION, CommitLog
 from eventstore.memory import InMemoryLog
+from eventstore.requests import CommandRequest, Decision
 
 WRITERS = 16
 IMSI = "262011234567890"

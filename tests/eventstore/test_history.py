@@ -12,10 +12,12 @@ from domain.network_element import (
     DecommissionNetworkElement,
     RegisterNetworkElement,
 )
-from eventstore.decisions import Clock, CommandRequest, EventStore
+from eventstore.clock import Clock
+from eventstore.decisions import EventStore
 from eventstore.history import History, history
 from eventstore.identity import Keys
 from eventstore.memory import InMemoryLog
+from eventstore.requests import CommandRequest
 
 KEYS = Keys(b"a secret of the tests")
 START = datetime(2026, 11, 23, tzinfo=UTC)

@@ -10,12 +10,14 @@ import pytest
 
 from domain.subscriber import SUBSCRIBER, ActivateSubscriber, ChangeMsisdn, ChangeServiceProfile
 from eventstore.bounds import Bounds
+from eventstore.clock import Clock
 from eventstore.commits import Commit
-from eventstore.decisions import Clock, CommandRequest, Decision, EventStore
+from eventstore.decisions import EventStore
 from eventstore.errors import StoreUnavailable, TooLarge
 from eventstore.folding import Fold, fold_commits
 from eventstore.identity import Keys
 from eventstore.memory import InMemoryLog
+from eventstore.requests import CommandRequest, Decision
 from eventstore.snapshots import Snapshots
 
 KEYS = Keys(b"a secret of the tests")

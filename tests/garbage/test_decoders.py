@@ -19,9 +19,9 @@ from eventstore.commits import (
     to_item,
 )
 from eventstore.consistency import ConsistencyToken, read_token, token_at, token_of
-from eventstore.decisions import CommandRequest
 from eventstore.errors import CorruptLog, InvalidToken
 from eventstore.identity import Keys
+from eventstore.requests import CommandRequest
 from handlers.envelope import BadCommand, CommandReader
 from handlers.problems import BAD_COMMANDS
 from projections.acknowledgements import (

@@ -17,8 +17,8 @@ from typing import Any
 
 from botocore.exceptions import EndpointConnectionError
 
+from eventstore.clock import Clock
 from eventstore.commits import Commit
-from eventstore.decisions import Clock
 from eventstore.errors import StoreUnavailable
 from eventstore.log import DynamoDBLog
 from handlers.dependencies import Dependencies

@@ -13,8 +13,9 @@ from unittest.mock import patch
 
 from eventstore.aws_errors import passing_errors_translated
 from eventstore.commits import Commit, to_item
-from eventstore.decisions import Decision, EventStore
+from eventstore.decisions import EventStore
 from eventstore.log import DynamoDBLog
+from eventstore.requests import Decision
 from eventstore.tokens import TokenIndex
 from handlers import command_queue
 from projections import gaps, responder
@@ -25,7 +26,8 @@ from projections.projector import Projector
 from projections.reading import Reader
 from projections.rebuild import Rebuild
 from projections.responder import Responder
-from projections.responses import Response, ResponseStore
+from projections.response_items import Response
+from projections.responses import ResponseStore
 from projections.sweeper import Sweeper, Swept
 from projections.views import View, ViewStore
 from projections.ways import Ways

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from eventstore.decisions import Clock
+from eventstore.clock import Clock
 from handlers.edge import Edge, Task
 
 if TYPE_CHECKING:
