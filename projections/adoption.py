@@ -197,8 +197,8 @@ class Adoption:
             return True
         there.gather(entry.commit_id, {}, due_ms=self.now_ms())
         # An old one is looked at again only after long; but now its region waits for it. Due
-        # by whichever clock: the one that sweeps there may be behind the one here for ever.
-        there.postpone(entry.commit_id, due_ms=0)
+        # since a moment that stands still: who sweeps there may be behind the clock here for ever.
+        there.postpone(entry.commit_id, due_ms=entry.recorded_at_ms)
         if kept is not None and kept.body is not None:
             there.store_body(entry.commit_id, kept.body, at_ms=kept.stored_at_ms or 0)
         return False
