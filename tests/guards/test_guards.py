@@ -3,10 +3,11 @@
 A guarantee that no test misses is a wish. `docs/ARCHITECTURE.md` says why each line holds.
 """
 
-import os
+import json
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,7 +21,9 @@ COPIED = (
 
 
 # Only whether it fails counts, so nothing is rewritten for it to say why.
-_CHEAPLY = ("--assert=plain", "-p", "no:cacheprovider", "-p", "no:xdist")
+_CHEAPLY = ("-q", "-x", "--assert=plain", "-p", "no:cacheprovider", "-p", "no:xdist")
+Run = Callable[[str], tuple[int, str]]
+_WARM = Path(__file__).with_name("warm_pytest.py")
 
 
 @dataclass(frozen=True)
@@ -110,7 +113,7 @@ GUARDS = [
         "projections/views.py",
         '"n = :before" if before',
         '"n >= :before" if before',
-        "tests/contract/test_views.py",
+        "tests/contract/test_views.py::test_of_sixteen_writers_at_one_position_one_wins[ministack]",
     ),
     Guard(
         "a snapshot is used only with its own last commit in the log",
@@ -191,7 +194,7 @@ GUARDS = [
         "projections/responses.py",
         "attribute_exists(pending) AND attribute_not_exists(body)",
         "attribute_exists(pending)",
-        "tests/contract/test_responses.py",
+        "tests/contract/test_responses.py::test_the_body_that_is_stored_first_stays[ministack]",
     ),
     Guard(
         "what is published stays published",
@@ -199,7 +202,7 @@ GUARDS = [
         'attribute_not_exists(published)",\n            "ExpressionAttributeValues": values,',
         'attribute_exists(c) OR attribute_not_exists(c)",\n'
         '            "ExpressionAttributeValues": values,',
-        "tests/contract/test_responses.py",
+        "tests/contract/test_responses.py::test_nothing_opens_a_published_item_again[ministack]",
     ),
     Guard(
         "a read with a token is never older",
@@ -673,20 +676,29 @@ def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return directory
 
 
-def run(copy: Path, test: str) -> subprocess.CompletedProcess[str]:
-    """Run a test in the copy, and nothing of the project itself."""
-    return subprocess.run(  # noqa: S603 - our own tests
-        [sys.executable, "-m", "pytest", "-q", "-x", *_CHEAPLY, test],
-        cwd=copy,
-        env={**os.environ, "PYTHONPATH": str(copy), "PYTHONDONTWRITEBYTECODE": "1"},  # noqa: TID251
-        capture_output=True,
+@pytest.fixture(scope="session")
+def run(copy: Path) -> Iterator[Run]:
+    """Runs a test in the copy, and nothing of the project itself; gives its exit code and words."""
+    warm = subprocess.Popen(  # noqa: S603 - our own tests
+        [sys.executable, _WARM],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
         text=True,
-        check=False,
     )
+    with warm:
+
+        def run_one(test: str) -> tuple[int, str]:
+            warm.stdin.write(json.dumps([str(copy), [*_CHEAPLY, test]]) + "\n")
+            warm.stdin.flush()
+            code, printed = json.loads(warm.stdout.readline())
+            return code, printed
+
+        yield run_one
+        warm.stdin.close()
 
 
 @pytest.mark.parametrize("guard", GUARDS, ids=lambda guard: guard.guarantee)
-def test_a_broken_guarantee_is_missed_by_its_test(copy: Path, guard: Guard):
+def test_a_broken_guarantee_is_missed_by_its_test(copy: Path, run: Run, guard: Guard):
     file = copy / guard.file
     sound = file.read_text()
     broken = sound
@@ -695,15 +707,15 @@ def test_a_broken_guarantee_is_missed_by_its_test(copy: Path, guard: Guard):
         broken = broken.replace(line, instead)
     file.write_text(broken)
     try:
-        ran = run(copy, guard.test)
+        code, printed = run(guard.test)
     finally:
         file.write_text(sound)
 
     # 1: tests ran and one failed. Anything else (no such test, no import) is no proof.
-    assert ran.returncode == 1, ran.stdout[-2000:] + ran.stderr[-2000:]
+    assert code == 1, printed[-2000:]
 
 
-def test_the_copy_is_what_is_tested_and_sound_it_passes(copy: Path):
-    ran = run(copy, "tests/eventstore/test_decisions.py")
+def test_the_copy_is_what_is_tested_and_sound_it_passes(run: Run):
+    code, printed = run("tests/eventstore/test_decisions.py")
 
-    assert ran.returncode == 0, ran.stdout[-2000:]
+    assert code == 0, printed[-2000:]
