@@ -48,19 +48,22 @@ def wait_until_gone(pids: list[int], *, within_s: float = 5.0) -> None:
 
 @contextmanager
 def parent(*arguments: str, directory: Path) -> Iterator[tuple[subprocess.Popen, list[int]]]:
-    """A parent process and the ids of its children, once those run."""
-    process = subprocess.Popen(  # noqa: S603 - the tests' own script
-        [sys.executable, str(PACKAGE / "parent.py"), *arguments],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        env={"PATH": os.defpath, "PYTHONPATH": str(PROJECT), "TMPDIR": str(directory)},
-        # Signals reach the parent alone, as from a supervisor; Ctrl-C reaches
-        # the children neither, which are in sessions of their own.
-        start_new_session=True,
-    )
+    complaints = directory / "stderr"
+    with complaints.open("wb") as stderr:
+        process = subprocess.Popen(  # noqa: S603 - the tests' own script
+            [sys.executable, str(PACKAGE / "parent.py"), *arguments],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=stderr,
+            env={"PATH": os.defpath, "PYTHONPATH": str(PROJECT), "TMPDIR": str(directory)},
+            # Signals reach the parent alone, as from a supervisor; Ctrl-C reaches
+            # the children neither, which are in sessions of their own.
+            start_new_session=True,
+        )
     try:
-        pids = json.loads(process.stdout.readline())
+        said = process.stdout.readline()
+        assert said, complaints.read_text()
+        pids = json.loads(said)
         assert all(is_running(pid) for pid in pids)
         yield process, pids
     finally:
