@@ -13,6 +13,7 @@ from antiphon.feed import feed
 from antiphon.forget import forget
 from antiphon.get import get
 from antiphon.homes import homes
+from antiphon.package import package
 from antiphon.problems import new_command_group
 from antiphon.rebuild import rebuild
 from antiphon.region import region
@@ -30,6 +31,7 @@ from antiphon.wan import wan
 LOCAL = "On this machine"
 USE = "Use a running system"
 OPERATE = "Look after it"
+DEPLOY = "Put it on AWS"
 
 app = new_command_group(
     "Antiphon: Event A in, Event B out, never from stale state, in three regions at once.\n\n"
@@ -114,3 +116,6 @@ app.command(
     rich_help_panel=OPERATE,
     epilog="Examples: antiphon forget 262011234567890; antiphon forget 262011234567890 --yes",
 )(forget)
+app.command(
+    rich_help_panel=DEPLOY, epilog="Examples: antiphon package; antiphon package --for here"
+)(package)

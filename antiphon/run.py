@@ -4,6 +4,7 @@ Starts three regions, plays a feed into all of them at once, shows every answer,
 everything, and stays up. Leaves no process behind, however it ends.
 """
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -20,6 +21,7 @@ from antiphon.up import (
     DEFAULT_REGIONS,
     Mode,
     ModeOption,
+    PackageOption,
     Regions,
     ScenarioOption,
     WanKind,
@@ -45,6 +47,7 @@ def run(
     regions: Regions = DEFAULT_REGIONS,
     wan: WanOption = WanKind.REALISTIC,
     scenario: ScenarioOption = None,
+    package: PackageOption = None,
     base_port: BasePort = DEFAULT_BASE_PORT,
     aws_port: AwsPort = DEFAULT_AWS_PORT,
 ) -> None:
@@ -52,7 +55,7 @@ def run(
     config = local_config(
         mode=mode, regions=regions, wan=wan, base_port=base_port, aws_port=aws_port
     )
-    config, script = with_scenario(config, scenario)
+    config, script = with_scenario(replace(config, package=package), scenario)
     lines = bundled_lines() if feed is None else lines_of_file(feed)
     with running_regions(config) as running:
         connection = Connection.open(base_port=base_port, aws_port=aws_port)

@@ -76,6 +76,15 @@ Generation = Annotated[
         "--generation", min=1, max=10_000, help="One more after each restore: see antiphon restore."
     ),
 ]
+PackageOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--package",
+        exists=True,
+        dir_okay=False,
+        help="Run the functions from this package, made by antiphon package, not this checkout.",
+    ),
+]
 
 
 def up(
@@ -86,6 +95,7 @@ def up(
     scenario: ScenarioOption = None,
     secret_file: SecretFile = None,
     generation: Generation = 1,
+    package: PackageOption = None,
     base_port: BasePort = DEFAULT_BASE_PORT,
     aws_port: AwsPort = DEFAULT_AWS_PORT,
 ) -> None:
@@ -94,7 +104,7 @@ def up(
         mode=mode, regions=regions, wan=wan, base_port=base_port, aws_port=aws_port
     )
     config, script = with_scenario(config, scenario)
-    config = replace(config, secret=_secret_in(secret_file), generation=generation)
+    config = replace(config, secret=_secret_in(secret_file), generation=generation, package=package)
     with running_regions(config) as running:
         print_addresses(config)
         connection = Connection.open(base_port=base_port, aws_port=aws_port)

@@ -55,7 +55,7 @@ class Child:
             settings: JSON that the module understands.
             listeners: sockets it serves; ours are closed once it has them.
             environment: all of its environment but what Python itself needs.
-            path: directories to import from besides the project's own.
+            path: directories to import from before the project's own.
         """
         self.name = name
         self._killed = False
@@ -70,7 +70,7 @@ class Child:
         }
         with self._log.open("wb") as log:
             self._process = subprocess.Popen(  # noqa: S603 - our own module, no shell
-                [sys.executable, "-m", module, orjson.dumps(handed).decode()],
+                [sys.executable, "-P", "-m", module, orjson.dumps(handed).decode()],
                 env={
                     "PATH": os.defpath,
                     "PYTHONPATH": os.pathsep.join(str(entry) for entry in (*path, _PROJECT)),

@@ -34,6 +34,7 @@ class LocalConfig:
         console: module of the process that serves the operators' console on the base port; none
             if left out.
         builder_path: further directories that `builder` may be imported from.
+        package: the functions' package to run instead of this checkout, built for this machine.
         settings: variables of the functions' environment besides those of the template.
     """
 
@@ -49,6 +50,7 @@ class LocalConfig:
     builder: str = "handlers.entry:build_handler"
     console: str | None = None
     builder_path: tuple[Path, ...] = ()
+    package: Path | None = None
     settings: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:

@@ -165,8 +165,8 @@ class Deployment:
         return f"stack {name} in {self._region} ended as {status}: {why}"
 
 
-def package() -> bytes:
-    """Zip what Lambda ships; the same files always give the same bytes."""
+def checkout() -> bytes:
+    """Zip this checkout's part of what Lambda ships: functions run from the checkout itself."""
     archive = io.BytesIO()
     with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as into:
         for name in PACKAGES:

@@ -19,6 +19,8 @@ import traceback
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import orjson
@@ -179,6 +181,12 @@ def _function_error(error: Exception) -> dict[str, Any]:
     }
 
 
+def _require_origin(module: ModuleType, package: Path) -> None:
+    """Make sure that what runs is the package and not the checkout that this process is from."""
+    if not Path(module.__file__ or "").is_relative_to(package):
+        raise RuntimeError(f"{module.__name__} is {module.__file__}, not that of {package}")
+
+
 async def serve(handed: Handed) -> None:
     """Serve until killed."""
     settings = handed.settings
@@ -195,7 +203,10 @@ async def serve(handed: Handed) -> None:
     await runner.setup()
     await web.SockSite(runner, handed.listeners[0]).start()
     # While the engines deploy: importing the handlers takes most of a second.
-    await asyncio.to_thread(importlib.import_module, str(settings["builder"]).partition(":")[0])
+    builder = str(settings["builder"]).partition(":")[0]
+    module = await asyncio.to_thread(importlib.import_module, builder)
+    if (package := settings.get("package")) is not None:
+        _require_origin(module, Path(str(package)))
     await asyncio.Event().wait()
 
 

@@ -105,6 +105,7 @@ class Launch:
 
     Attributes:
         supervisor: the address where regions are killed and started.
+        unpacked: where the functions' package is, if they run from one.
     """
 
     config: LocalConfig
@@ -115,6 +116,7 @@ class Launch:
     functions: Sequence[str]
     children: list[Child]
     supervisor: str
+    unpacked: Path | None = None
 
     def start(self) -> Started:
         """Start everything; nothing is waited for."""
@@ -206,6 +208,7 @@ class Launch:
                 "region": engine.region,
                 "engine_url": engine.url,
                 "builder": self.config.builder,
+                "package": None if self.unpacked is None else str(self.unpacked),
             },
             listeners=[listener.dup()],
             # What Lambda would set, and the endpoint that makes every call of
@@ -221,6 +224,7 @@ class Launch:
                 "AWS_EC2_METADATA_DISABLED": "true",
                 "AWS_ACCOUNT_ID": ACCOUNT,
             },
+            path=() if self.unpacked is None else (self.unpacked,),
         )
         return Host(
             child=child,
@@ -239,6 +243,7 @@ class Launch:
         settings: Mapping[str, object],
         listeners: Sequence[socket.socket],
         environment: Mapping[str, str],
+        path: tuple[Path, ...] = (),
     ) -> Child:
         child = Child(
             name=name,
@@ -249,7 +254,7 @@ class Launch:
             lifeline=self.lifeline,
             run_directory=self.run_directory,
             log_directory=self.log_directory,
-            path=self.config.builder_path,
+            path=(*path, *self.config.builder_path),
         )
         self.children.append(child)
         return child

@@ -10,6 +10,7 @@ from __future__ import annotations
 import secrets
 import shutil
 import tempfile
+import zipfile
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -18,7 +19,7 @@ from typing import Self
 
 from infra.local.children import Child, EngineFailed
 from infra.local.configuration import LocalConfig
-from infra.local.deployment import Deployment, function_names, package
+from infra.local.deployment import Deployment, checkout, function_names
 from infra.local.engines import wait_until_ready
 from infra.local.launch import Launch, Ports, Started
 from infra.local.lifeline import Lifeline
@@ -106,13 +107,27 @@ class LocalRegions:
                 functions=function_names(),
                 children=self._children,
                 supervisor=self._supervisor.begin(),
+                unpacked=self._unpack(self._run_directory),
             ).start()
+
+    def _unpack(self, run_directory: Path) -> Path | None:
+        """Unpack the functions' package, as Lambda does; None if the checkout is to run."""
+        if self._config.package is None:
+            return None
+        try:
+            with zipfile.ZipFile(self._config.package) as packed:
+                packed.extractall(run_directory / "package")
+        except (OSError, zipfile.BadZipFile) as error:
+            raise EngineFailed(f"{self._config.package} is no package: {error}") from error
+        return run_directory / "package"
 
     def _deploy(self, started: Started) -> None:
         """Deploy as to AWS: the global stack once, in the first region, then all others at once."""
         regions, mode = self._config.regions, self._config.mode
         secret = self._config.secret or secrets.token_hex(32)
-        generation, code = self._config.generation, package()
+        generation = self._config.generation
+        built = self._config.package
+        code = checkout() if built is None else built.read_bytes()
         for engine in (started.journal, *started.engines):
             wait_until_ready(engine.child, f"{engine.url}/_ministack/health")
         wait_until_ready(*started.wan)

@@ -1,4 +1,7 @@
-"""`antiphon run` for real: three regions, a small feed, a verdict, and nothing left behind."""
+"""`antiphon run` for real: three regions, a small feed, a verdict, and nothing left behind.
+
+Once from this checkout, and once from the functions' package as it would go to Lambda.
+"""
 
 import signal
 import socket
@@ -10,6 +13,7 @@ import pytest
 
 from antiphon.feeds.generate import generate
 from antiphon.feeds.lines import FeedLine, write_line
+from infra.deploy.package import build_package
 from tests.antiphon.serving import consecutive_servers
 
 REGIONS = ("us-east-1", "eu-west-1", "ap-south-1")
@@ -53,7 +57,9 @@ def nothing_listens(ports: tuple[int, int]) -> bool:
 
 
 def test_it_plays_verifies_and_stays_up_until_it_is_told_to_stop(tmp_path, ports):
-    with antiphon_run(tmp_path, ports, small_feed()) as running:
+    package = tmp_path / "package.zip"
+    package.write_bytes(build_package().content)
+    with antiphon_run(tmp_path, ports, small_feed(), "--package", str(package)) as running:
         assert running.stdout is not None
         output = ""
         for row in running.stdout:

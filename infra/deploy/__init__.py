@@ -1,0 +1,1 @@
+"""Put Antiphon on AWS: the functions' package, the stacks in order, and the way back."""
