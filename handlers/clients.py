@@ -3,18 +3,20 @@
 Time-outs are short on purpose: a region that does not answer within seconds is taken for
 unreachable, and everything that calls it is safe to repeat. DynamoDB and SQS are called by lean
 clients unless the settings say boto3: both behave alike, and one suite of tests holds them to it.
+A client of boto3's is botocore's: importing boto3 itself, with its transfers to S3, would only make
+every function start later.
 """
 
 import threading
 from typing import TYPE_CHECKING, Any
 
-import boto3
 import botocore.session
 from botocore.config import Config
 
 from eventstore.subject_keys import Kms
 from handlers.lean.client import SERVICES, LeanClient
 from handlers.lean.target import verify_of
+from handlers.service_models import read_fast
 from handlers.settings import EdgeBounds
 
 if TYPE_CHECKING:
@@ -30,8 +32,8 @@ class Clients:
 
     def __init__(self, bounds: EdgeBounds) -> None:
         self._bounds = bounds
-        self._core = botocore.session.get_session()
-        self._session = boto3.session.Session(botocore_session=self._core)
+        self._session = botocore.session.get_session()
+        read_fast(self._session)
         self._lock = threading.Lock()
         self._built: dict[tuple[str, str], Any] = {}
 
@@ -60,7 +62,7 @@ class Clients:
         return client
 
     def _client(self, service: str, region: str) -> Any:
-        # boto3 sessions are not safe to build clients from in two threads at once.
+        # Sessions are not safe to build clients from in two threads at once.
         with self._lock:
             client = self._built.get((service, region))
             if client is None:
@@ -73,10 +75,10 @@ class Clients:
                     },
                     max_pool_connections=self._bounds.connections,
                 )
-                client = self._session.client(service, region_name=region, config=config)  # type: ignore[call-overload]
+                client = self._session.create_client(service, region_name=region, config=config)
                 if service in SERVICES and self._bounds.transport == "lean":
-                    credentials = self._core.get_credentials()
-                    verify = verify_of(self._core)
+                    credentials = self._session.get_credentials()
+                    verify = verify_of(self._session)
                     client = LeanClient(client, credentials=credentials, verify=verify)
                 self._built[service, region] = client
             return client

@@ -28,6 +28,9 @@ from handlers.measuring import of_failure
 
 logger = Logger(service="command_queue")
 
+# Parts of `Dependencies` that are built before the first event.
+NEEDS = ("event_store", "queues", "control")
+
 FIRST_RECEIVED = "Antiphon-First-Received-Ms"
 ERROR = "Antiphon-Error"
 MESSAGE_ID = "Antiphon-Message-Id"

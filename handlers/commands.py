@@ -26,6 +26,9 @@ from projections.answers import status_of
 
 logger = Logger(service="commands")
 
+# Parts of `Dependencies` that are built before the first event.
+NEEDS = ("event_store", "queues", "control")
+
 # What is left of a function's time when waiting ends: enough to look once more and to reply.
 MARGIN_S = 4.0
 _STATUS = {"accepted": 202, "answered": 200, "unchanged": 200, "rejected": 409, "superseded": 409}

@@ -21,6 +21,9 @@ from handlers.settling import Settling
 
 logger = Logger(service="dead_letters")
 
+# Parts of `Dependencies` that are built before the first event.
+NEEDS = ("letters",)
+
 _SETTLE_S = 40.0
 
 

@@ -1,46 +1,50 @@
-"""Everything that a function needs, built from its settings, each part when first asked for."""
+"""Everything that a function needs, built from its settings, each part when first asked for.
 
-from collections.abc import Mapping
+A part's module is imported when the part is built: a function starts with what it uses, and what
+it uses it builds before its first event (`NEEDS` of its module), while Lambda starts it.
+"""
+
+from __future__ import annotations
+
 from contextlib import suppress
 from functools import cached_property, partial
+from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError
 
 from eventstore.aws_errors import may_pass
-from eventstore.commits import Commit
-from eventstore.decisions import EventStore
 from eventstore.errors import StoreUnavailable
 from eventstore.identity import Keys
 from eventstore.log import DynamoDBLog
-from eventstore.scanning import LogSegments
-from handlers.bus import Bus
 from handlers.catalog import BUILT_IN
-from handlers.clients import Clients
-from handlers.discards import Discards
 from handlers.edge import Edge, real_edge
 from handlers.extension import catalog_of, load_extension
-from handlers.forwarding import Forwarding
 from handlers.personal_stores import PersonalStores
 from handlers.queues import Queues
-from handlers.settings import Settings
-from projections.applying import Applier
 from projections.builds import BuildStore, Registered
-from projections.checkpoints import Checkpoints
 from projections.control import Control
 from projections.failures import superseded, unanswerable
-from projections.gaps import OneOrder, OwnReplica
-from projections.holding import Holds
 from projections.homes import HomesStore, KnownHomes
 from projections.known_builds import KnownBuilds
-from projections.projector import Projector
-from projections.proof import Prover
-from projections.reading import Reader
-from projections.rebuild import Rebuild
 from projections.regions import ControlStore, Topology
-from projections.removal import BuildRemoval
-from projections.responder import Responder
-from projections.sweeper import Sweeper
 from projections.views import ViewStore
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from eventstore.commits import Commit
+    from eventstore.decisions import EventStore
+    from handlers.clients import Clients
+    from handlers.discards import Discards
+    from handlers.forwarding import Forwarding
+    from handlers.settings import Settings
+    from projections.applying import Applier
+    from projections.projector import Projector
+    from projections.proof import Prover
+    from projections.reading import Reader
+    from projections.rebuild import Rebuild
+    from projections.responder import Responder
+    from projections.sweeper import Sweeper
 
 
 class Dependencies(PersonalStores):
@@ -72,6 +76,8 @@ class Dependencies(PersonalStores):
 
     @cached_property
     def event_store(self) -> EventStore:
+        from eventstore.decisions import EventStore
+
         return EventStore(
             self.log,
             keys=self.keys,
@@ -102,6 +108,8 @@ class Dependencies(PersonalStores):
 
     @cached_property
     def forwarding(self) -> Forwarding:
+        from handlers.forwarding import Forwarding
+
         return Forwarding(
             self._clients.functions,
             function=self.settings.commands_function,
@@ -169,6 +177,9 @@ class Dependencies(PersonalStores):
 
     @cached_property
     def projector(self) -> Projector:
+        from projections.holding import Holds
+        from projections.projector import Projector
+
         region = self.settings.region
         holds = Holds(elapsed_s=self.edge.clock.elapsed_s, hold_s=self.settings.builds_hold_s)
         return Projector(
@@ -188,6 +199,9 @@ class Dependencies(PersonalStores):
 
     @cached_property
     def applier(self) -> Applier:
+        from projections.applying import Applier
+        from projections.gaps import OneOrder, OwnReplica
+
         settings = self.settings
         return Applier(
             gaps=OwnReplica(self.log) if self.has_homes else OneOrder(self.log),
@@ -206,6 +220,9 @@ class Dependencies(PersonalStores):
 
     @cached_property
     def responder(self) -> Responder:
+        from handlers.bus import Bus
+        from projections.responder import Responder
+
         region = self.settings.region
         return Responder(
             region=region,
@@ -230,10 +247,14 @@ class Dependencies(PersonalStores):
 
     @cached_property
     def prover(self) -> Prover:
+        from projections.proof import Prover
+
         return Prover(projections=self.projections, views_of=self.views_of, now_ms=self.edge.now_ms)
 
     @cached_property
     def sweeper(self) -> Sweeper:
+        from projections.sweeper import Sweeper
+
         return Sweeper(
             responder=self.responder,
             commit_at=self._owed,
@@ -247,10 +268,14 @@ class Dependencies(PersonalStores):
 
     @cached_property
     def discards(self) -> Discards:
+        from handlers.discards import Discards
+
         return Discards(self._clients.s3(self.settings.region))
 
     @cached_property
     def reader(self) -> Reader:
+        from projections.reading import Reader
+
         return Reader(
             log=self.log,
             newest=self._newest_log,
@@ -271,6 +296,12 @@ class Dependencies(PersonalStores):
     @cached_property
     def rebuild(self) -> Rebuild:
         """The rebuilds of this region's projections: an operator's task, of no function."""
+        from eventstore.scanning import LogSegments
+        from projections.checkpoints import Checkpoints
+        from projections.holding import Holds
+        from projections.rebuild import Rebuild
+        from projections.removal import BuildRemoval
+
         client, table = self._clients.dynamodb(self.settings.region), self.settings.views_table
         return Rebuild(
             scan=LogSegments(client, table=self.settings.events_table),

@@ -1,6 +1,7 @@
 """What Lambda loads: the one handler whose module the settings name.
 
-Only that module is imported, so each function starts with what it needs and no more.
+Only that module is imported, so each function starts with what it needs and no more. What it needs
+is built at once, while Lambda starts it, so that no first event waits for that.
 """
 
 import importlib
@@ -26,7 +27,10 @@ def build_handler(
     """
     settings = Settings.of(environment, region=region)
     module = importlib.import_module(f"handlers.{settings.function}")
-    handler: Handler = module.make_handler(Dependencies(settings, clients or Clients(settings)))
+    deps = Dependencies(settings, clients or Clients(settings))
+    for part in module.NEEDS:
+        getattr(deps, part)
+    handler: Handler = module.make_handler(deps)
     return handler
 
 

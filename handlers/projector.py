@@ -21,6 +21,9 @@ from projections.lane import Delivery, read_lane
 
 logger = Logger(service="projector")
 
+# Parts of `Dependencies` that are built before the first event.
+NEEDS = ("projector",)
+
 
 def make_handler(deps: Dependencies) -> Callable[[dict[str, Any], Any], dict[str, Any]]:
     """Return the handler of both event sources; it reports the records to deliver again."""

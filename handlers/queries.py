@@ -27,10 +27,12 @@ from handlers.http import (
     ready,
     unknown,
 )
-from handlers.openapi import docs_page, document
 from handlers.resources import add_routes
 from projections.answers import iso, status_of
 from projections.regions import NotServing, RegionState
+
+# Parts of `Dependencies` that are built before the first event.
+NEEDS = ("reader", "control")
 
 CommitId = Annotated[str, StringConstraints(min_length=3, max_length=128), Path()]
 
@@ -70,8 +72,14 @@ def _commands(app: ConcurrentResolver, deps: Dependencies) -> None:
 
 
 def _about(app: ConcurrentResolver, deps: Dependencies) -> None:
-    commands = CommandReader(deps.registry, max_bytes=deps.settings.body_bytes)
-    forgettable = tuple(f"/{r.path}/" for r in deps.catalog.resources if r.aggregate.forget)
+    def told() -> dict[str, Any]:
+        # The document's models take longer to build than everything else here together, and few
+        # ask for it: they are imported when somebody does.
+        from handlers.openapi import document  # noqa: PLC0415
+
+        commands = CommandReader(deps.registry, max_bytes=deps.settings.body_bytes)
+        forgettable = tuple(f"/{r.path}/" for r in deps.catalog.resources if r.aggregate.forget)
+        return document(app, commands, forgettable=forgettable)
 
     @app.get("/health", summary="Is this region serving?", tags=["about"])
     def health() -> Response[str]:
@@ -90,15 +98,13 @@ def _about(app: ConcurrentResolver, deps: Dependencies) -> None:
 
     @app.get("/openapi.json", include_in_schema=False)
     def openapi() -> Response[str]:
-        return json_response(document(app, commands, forgettable=forgettable))
+        return json_response(told())
 
     @app.get("/docs", include_in_schema=False)
     def docs() -> Response[str]:
-        return Response(
-            200,
-            "text/html; charset=utf-8",
-            docs_page(document(app, commands, forgettable=forgettable)),
-        )
+        from handlers.openapi import docs_page  # noqa: PLC0415 - as above
+
+        return Response(200, "text/html; charset=utf-8", docs_page(told()))
 
 
 _ANSWERED = {"accepted": "answered", "rejected": "rejected", "unchanged": "unchanged"}

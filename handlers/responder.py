@@ -14,6 +14,9 @@ from projections.failures import RESPONDER
 
 logger = Logger(service="responder")
 
+# Parts of `Dependencies` that are built before the first event.
+NEEDS = ("responder",)
+
 
 def make_handler(deps: Dependencies) -> Callable[[dict[str, Any], Any], dict[str, Any]]:
     """Return the handler of the queue's batches; it reports the messages to deliver again."""

@@ -1,4 +1,8 @@
-"""What a function is told by its environment: the only place that reads it."""
+"""What a function is told by its environment: the only place that reads it.
+
+A plain model of pydantic's: `pydantic-settings` would take a tenth of a function's start to import,
+and what it adds is the reading of a process's own environment, which the entry does.
+"""
 
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Self
@@ -12,7 +16,6 @@ from pydantic import (
     field_validator,
     model_validator,
 )
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from eventstore.bounds import Bounds
 from eventstore.identity import SECRET_MIN_BYTES
@@ -94,7 +97,7 @@ class EdgeBounds(BaseModel):
     ] = "lean"
 
 
-class Settings(BaseSettings, EdgeBounds, ReadBounds, Bounds):
+class Settings(EdgeBounds, ReadBounds, Bounds):
     """The settings of one function. Each is an environment variable `ANTIPHON_<NAME>`.
 
     Besides its own attributes it has every bound of `eventstore`, `projections` and the edges,
@@ -115,13 +118,13 @@ class Settings(BaseSettings, EdgeBounds, ReadBounds, Bounds):
 
     """
 
-    model_config = SettingsConfigDict(env_prefix="ANTIPHON_", frozen=True, extra="ignore")
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
     function: Literal[
         "commands", "command_queue", "projector", "responder", "sweeper", "queries", "dead_letters"
     ]
     region: Annotated[str, Field(validation_alias="AWS_REGION", min_length=4)]
-    regions: Annotated[tuple[str, ...], NoDecode, Field(min_length=2, max_length=5)]
+    regions: Annotated[tuple[str, ...], Field(min_length=2, max_length=5)]
     mode: Literal["STRONG", "EVENTUAL"]
     secret: SecretStr
     generation: Annotated[int, Field(ge=1, le=10_000)] = 1
@@ -144,7 +147,7 @@ class Settings(BaseSettings, EdgeBounds, ReadBounds, Bounds):
     # Where a command goes on to its home, in EVENTUAL mode.
     commands_function: Name = "antiphon-commands"
     discarded_queue: Name = "antiphon-discarded"
-    extensions: Annotated[tuple[str, ...], NoDecode] = ()
+    extensions: tuple[str, ...] = ()
 
     @field_validator("regions", "extensions", mode="before")
     @classmethod
@@ -185,4 +188,4 @@ class Settings(BaseSettings, EdgeBounds, ReadBounds, Bounds):
         if unknown:
             names = ", ".join(f"{prefix}{name.upper()}" for name in unknown)
             raise ValueError(f"there is no such setting: {names}")
-        return cls(**given, AWS_REGION=region)  # type: ignore[arg-type]
+        return cls.model_validate({**given, "AWS_REGION": region})

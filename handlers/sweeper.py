@@ -18,6 +18,9 @@ from projections.failures import SWEEPER
 
 logger = Logger(service="sweeper")
 
+# Parts of `Dependencies` that are built before the first event.
+NEEDS = ("sweeper",)
+
 
 def make_handler(deps: Dependencies) -> Callable[[dict[str, Any], Any], dict[str, Any]]:
     """Return the handler of the schedule; its result says what the sweep did."""
