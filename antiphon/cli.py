@@ -8,6 +8,7 @@ import typer
 from antiphon.answers import answers
 from antiphon.backup import backup
 from antiphon.bench import bench
+from antiphon.console.command import console
 from antiphon.dlq import dlq
 from antiphon.feed import feed
 from antiphon.forget import forget
@@ -83,6 +84,11 @@ app.command(
     rich_help_panel=USE, epilog="Examples: antiphon schemas; antiphon schemas --out docs/schemas"
 )(schemas)
 app.command(rich_help_panel=OPERATE, epilog="Example: antiphon status --json")(status)
+app.command(
+    rich_help_panel=OPERATE,
+    epilog="Example: antiphon console --endpoint us-east-1=https://abc.execute-api.us-east-1."
+    "amazonaws.com --endpoint eu-west-1=https://def.execute-api.eu-west-1.amazonaws.com",
+)(console)
 app.command(
     rich_help_panel=OPERATE,
     epilog="Examples: antiphon verify --settle 60; antiphon verify --repair --dry-run",

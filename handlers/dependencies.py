@@ -32,6 +32,8 @@ from projections.views import ViewStore
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from mypy_boto3_dynamodb import DynamoDBClient
+
     from eventstore.commits import Commit
     from eventstore.decisions import EventStore
     from handlers.clients import Clients
@@ -39,6 +41,7 @@ if TYPE_CHECKING:
     from handlers.forwarding import Forwarding
     from handlers.settings import Settings
     from projections.applying import Applier
+    from projections.owed import Laggards
     from projections.projector import Projector
     from projections.proof import Prover
     from projections.reading import Reader
@@ -250,6 +253,21 @@ class Dependencies(PersonalStores):
         from projections.proof import Prover
 
         return Prover(projections=self.projections, views_of=self.views_of, now_ms=self.edge.now_ms)
+
+    def dynamodb(self, region: str) -> DynamoDBClient:
+        """Return the tables of any region."""
+        return self._clients.dynamodb(region)
+
+    @cached_property
+    def laggards(self) -> Laggards:
+        from projections.owed import Laggards
+
+        return Laggards(
+            projections=self.projections,
+            client_of=self.dynamodb,
+            builds_of=self.builds_of,
+            table=self.settings.views_table,
+        )
 
     @cached_property
     def sweeper(self) -> Sweeper:

@@ -3,6 +3,7 @@
 Both halves come from the models that do the work, so the document cannot drift from them.
 """
 
+from collections.abc import Sequence
 from functools import cache
 from importlib import resources
 from typing import Any
@@ -34,13 +35,24 @@ _JSON = "application/json"
 
 
 def document(
-    app: APIGatewayHttpResolver, commands: CommandReader, *, forgettable: tuple[str, ...] = ()
+    app: APIGatewayHttpResolver,
+    commands: CommandReader,
+    *,
+    forgettable: tuple[str, ...] = (),
+    beside: Sequence[APIGatewayHttpResolver] = (),
 ) -> dict[str, Any]:
-    """Return the document as JSON-able data; what is under `forgettable` paths may be gone."""
+    """Return the document as JSON-able data; what is under `forgettable` paths may be gone.
+
+    What other functions serve of the API is `beside`.
+    """
     schema = app.get_openapi_schema(
         title=TITLE, version=VERSION, description="Event A in, Event B out, in every region."
     )
     told: dict[str, Any] = orjson.loads(schema.model_dump_json(by_alias=True, exclude_none=True))
+    for other in beside:
+        schema = other.get_openapi_schema(title=TITLE, version=VERSION)
+        routes = orjson.loads(schema.model_dump_json(by_alias=True, exclude_none=True))["paths"]
+        told["paths"].update(routes)
     body = commands.adapter.json_schema(ref_template=_REF)
     told.setdefault("components", {}).setdefault("schemas", {}).update(body.pop("$defs"))
     told["paths"]["/commands"] = {"post": _post_commands(body)}

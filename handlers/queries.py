@@ -76,10 +76,13 @@ def _about(app: ConcurrentResolver, deps: Dependencies) -> None:
         # The document's models take longer to build than everything else here together, and few
         # ask for it: they are imported when somebody does.
         from handlers.openapi import document  # noqa: PLC0415
+        from handlers.status import add_route  # noqa: PLC0415
 
         commands = CommandReader(deps.registry, max_bytes=deps.settings.body_bytes)
         forgettable = tuple(f"/{r.path}/" for r in deps.catalog.resources if r.aggregate.forget)
-        return document(app, commands, forgettable=forgettable)
+        status = new_resolver()
+        add_route(status, deps)
+        return document(app, commands, forgettable=forgettable, beside=[status])
 
     @app.get("/health", summary="Is this region serving?", tags=["about"])
     def health() -> Response[str]:

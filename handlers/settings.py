@@ -121,7 +121,14 @@ class Settings(EdgeBounds, ReadBounds, Bounds):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     function: Literal[
-        "commands", "command_queue", "projector", "responder", "sweeper", "queries", "dead_letters"
+        "commands",
+        "command_queue",
+        "projector",
+        "responder",
+        "sweeper",
+        "queries",
+        "dead_letters",
+        "status",
     ]
     region: Annotated[str, Field(validation_alias="AWS_REGION", min_length=4)]
     regions: Annotated[tuple[str, ...], Field(min_length=2, max_length=5)]

@@ -198,6 +198,12 @@ class LetterStore:
         """Yield the letters that somebody has still to deal with."""
         return (letter for letter in self.all() if letter.waits)
 
+    def sources_waiting(self) -> Iterator[str]:
+        """Yield the source of every letter that waits; messages stay sealed."""
+        for item in self._items():
+            if "ed" not in item and not item["id"]["S"].startswith(_AUDIT):
+                yield item["sr"]["S"]
+
     def dropped(self) -> Iterator[Dropped]:
         """Yield who dropped which letter, when and why: this is never removed."""
         for item in self._items():

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
     from mypy_boto3_dynamodb.type_defs import QueryInputTypeDef, QueryOutputTypeDef
 
-_SHARDS = 8
+SHARDS = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -248,7 +248,7 @@ class ResponseStore:
 
     def overdue(self, *, now_ms: int, limit: int) -> Iterator[str]:
         """Yield ids of at most `limit` commits that should have been answered by now."""
-        for shard in range(_SHARDS):
+        for shard in range(SHARDS):
             query: QueryInputTypeDef = {
                 "TableName": self._table,
                 "IndexName": "pending",
@@ -257,7 +257,7 @@ class ResponseStore:
                     ":shard": {"S": str(shard)},
                     ":now": {"N": str(now_ms)},
                 },
-                "Limit": max(1, limit // _SHARDS),
+                "Limit": max(1, limit // SHARDS),
             }
             with passing_errors_translated("read pending answers"):
                 page = self._client.query(**query)
@@ -285,7 +285,7 @@ class ResponseStore:
             yield from (item["c"]["S"] for item in page["Items"])
 
     def _pending_pages(self, attribute: str) -> Iterator["QueryOutputTypeDef"]:
-        for shard in range(_SHARDS):
+        for shard in range(SHARDS):
             query: QueryInputTypeDef = {
                 "TableName": self._table,
                 "IndexName": "pending",
@@ -325,4 +325,4 @@ class ResponseStore:
 
 
 def _shard(commit_id: str) -> str:
-    return str(zlib.crc32(commit_id.encode()) % _SHARDS)
+    return str(zlib.crc32(commit_id.encode()) % SHARDS)

@@ -1,24 +1,21 @@
 """One look at the system for every page that is open, and none while no page is.
 
-Reads the WAN's stream of what happens, looks at what waits every other second, and hands both
-to each page. A page that is too slow loses marks, never counts or states, and is told so; a
-stream that breaks is begun again, and the pages are told that it was broken.
+Reads the WAN's stream of what happens, where there is one, looks at what waits every few seconds,
+and hands both to each page. A page that is too slow loses marks, never counts or states, and is
+told so; a stream that breaks is begun again, and the pages are told that it was broken.
 """
 
 import asyncio
 import logging
 from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 import orjson
 from aiohttp import ClientError, ClientSession, ClientTimeout
 
-from antiphon.console.looking import Looking
-from antiphon.console.settings import ConsoleSettings
 from infra.local.engine_calls import EngineError
-from infra.local.watching import PATH as WATCH_PATH
 
 LOOK_S = 2.0
 RETRY_S = 0.5
@@ -31,6 +28,8 @@ MAX_LINE_BYTES = 4 * 1024 * 1024
 _logger = logging.getLogger("console")
 
 Event = tuple[str, dict[str, Any]]
+# Looks at the system. Raises: ClientError, TimeoutError, EngineError.
+Look = Callable[[], Awaitable[dict[str, Any]]]
 
 
 class Page:
@@ -60,9 +59,11 @@ class Page:
 class Observer:
     """Watches while there are pages."""
 
-    def __init__(self, settings: ConsoleSettings, looking: Looking) -> None:
-        self._settings = settings
-        self._looking = looking
+    def __init__(self, look: Look, *, watch: str | None = None, look_s: float = LOOK_S) -> None:
+        """Take how to look, how often in s, and the stream of what happens, where there is one."""
+        self._ask = look
+        self._watch_url = watch
+        self._look_s = look_s
         self._pages: set[Page] = set()
         self._watching: asyncio.Task[None] | None = None
         self._look_now = asyncio.Event()
@@ -93,7 +94,8 @@ class Observer:
         while True:
             try:
                 async with asyncio.TaskGroup() as tasks:
-                    tasks.create_task(self._follow())
+                    if self._watch_url is not None:
+                        tasks.create_task(self._follow(self._watch_url))
                     tasks.create_task(self._look())
             except* Exception:
                 # A page that says that it sees nothing is better than one that stands still.
@@ -101,13 +103,13 @@ class Observer:
                 self._tell("unseen", {"why": "what the regions tell cannot be read"})
             await asyncio.sleep(RETRY_S)
 
-    async def _follow(self) -> None:
+    async def _follow(self, url: str) -> None:
         """Hand on what the WAN tells, line by line."""
         timeout = ClientTimeout(total=None, sock_connect=SILENCE_S, sock_read=SILENCE_S)
         async with ClientSession(timeout=timeout, read_bufsize=MAX_LINE_BYTES) as session:
             while True:
                 with suppress(ClientError, TimeoutError, ValueError):
-                    async with session.get(self._settings.aws_endpoint + WATCH_PATH) as response:
+                    async with session.get(url) as response:
                         response.raise_for_status()
                         self._tell("watching", {})
                         async for line in response.content:
@@ -119,11 +121,11 @@ class Observer:
         while True:
             self._look_now.clear()
             try:
-                self._tell("state", await self._looking.look())
+                self._tell("state", await self._ask())
             except (ClientError, TimeoutError, EngineError, KeyError) as error:
                 self._tell("unseen", {"why": f"the regions do not answer: {type(error).__name__}"})
             with suppress(TimeoutError):
-                async with asyncio.timeout(LOOK_S):
+                async with asyncio.timeout(self._look_s):
                     await self._look_now.wait()
 
     def _tell(self, name: str, content: dict[str, Any]) -> None:

@@ -1,8 +1,8 @@
 """The console's addresses: its pages, one stream of what happens, and orders.
 
 What a page asks of a region is passed on to that region's own API and answered as it was
-answered there. Orders go to the WAN's control and to the command line; nothing else changes
-anything.
+answered there. Of local regions orders go to the WAN's control and to the command line; nothing
+else changes anything, and of a deployment nothing but commands does.
 """
 
 from collections.abc import AsyncIterator
@@ -17,12 +17,14 @@ from multidict import CIMultiDict
 
 from antiphon.connection import WAN_PATH
 from antiphon.console.admission import add_headers, admission
+from antiphon.console.deployed import LOOK_S, DeployedLooking, DeployedSettings
 from antiphon.console.looking import Looking
 from antiphon.console.observing import Observer
 from antiphon.console.operations import NotPossible, Operations, TooMany, words_of
 from antiphon.console.settings import ConsoleSettings
 from antiphon.scenario import shipped
 from infra.local.engine_calls import EngineCalls
+from infra.local.watching import PATH as WATCH_PATH
 from projections.registry import PROJECTIONS
 
 STATIC = resources.files("antiphon.console") / "static"
@@ -38,8 +40,8 @@ _MAX_BODY_BYTES = 1024 * 1024
 _RETRY_MS = 1000
 
 
-def application(settings: ConsoleSettings) -> web.Application:
-    """Return the console's application."""
+def application(settings: ConsoleSettings | DeployedSettings) -> web.Application:
+    """Return the console's application; of a deployment it changes nothing but by commands."""
     served = web.Application(middlewares=[admission], client_max_size=_MAX_BODY_BYTES)
     served.on_response_prepare.append(add_headers)
     console = Console(settings)
@@ -51,23 +53,32 @@ def application(settings: ConsoleSettings) -> web.Application:
             web.get("/static/{name}", console.file),
             web.get("/api/about", console.about),
             web.get("/api/stream", console.stream),
-            web.post("/api/network", console.order),
-            web.post("/api/operations/{kind}", console.operate),
             web.get("/api/regions/{region}/{path:.*}", console.pass_on),
             web.post("/api/regions/{region}/commands", console.pass_on),
         ]
     )
+    if isinstance(settings, ConsoleSettings):
+        local = LocalActs(settings, console)
+        served.add_routes(
+            [
+                web.post("/api/network", local.order),
+                web.post("/api/operations/{kind}", local.operate),
+            ]
+        )
     return served
 
 
 class Console:
     """Answers every request."""
 
-    def __init__(self, settings: ConsoleSettings) -> None:
+    def __init__(self, settings: ConsoleSettings | DeployedSettings) -> None:
         self._settings = settings
         self._calls = EngineCalls()
-        self._operations = Operations(settings)
-        self._observer = Observer(settings, Looking(settings, self._calls))
+        if isinstance(settings, ConsoleSettings):
+            looking = Looking(settings, self._calls)
+            self.observer = Observer(looking.look, watch=settings.aws_endpoint + WATCH_PATH)
+        else:
+            self.observer = Observer(DeployedLooking(settings, self._calls).look, look_s=LOOK_S)
 
     async def calls_open(self, _served: web.Application) -> AsyncIterator[None]:
         """Keep connections to the regions for as long as the console serves."""
@@ -94,7 +105,8 @@ class Console:
                 "regions": [
                     {"region": region, "url": settings.url(region)} for region in settings.regions
                 ],
-                "aws_endpoint": settings.aws_endpoint,
+                # Whether the network can be broken here, and operations run.
+                "is_local": isinstance(settings, ConsoleSettings),
                 "scenarios": shipped(),
                 "projections": [projection.name for projection in PROJECTIONS],
             }
@@ -106,23 +118,15 @@ class Console:
         await response.prepare(request)
         # A page that was closed is nobody's failure.
         with suppress(ConnectionResetError):
-            async with self._observer.page() as page:
+            async with self.observer.page() as page:
                 await response.write(f"retry: {_RETRY_MS}\n\n".encode())
                 async for name, content in page.events():
                     event = f"event: {name}\ndata: ".encode() + orjson.dumps(content) + b"\n\n"
                     await response.write(event)
         return response
 
-    async def order(self, request: web.Request) -> web.Response:
-        """Pass an order on to the WAN's control."""
-        answer = await self._asked(
-            "POST", f"{self._settings.aws_endpoint}{WAN_PATH}", body=await request.read()
-        )
-        self._observer.look_soon()
-        return answer
-
     async def pass_on(self, request: web.Request) -> web.Response:
-        """Pass a command or a query on to a region."""
+        """Pass a command or a query on to a region, as whom this console was started for."""
         region = request.match_info["region"]
         if region not in self._settings.regions:
             return _message(HTTPStatus.NOT_FOUND, f"there is no region {region} here")
@@ -131,32 +135,12 @@ class Console:
         headers = CIMultiDict(
             {name: request.headers[name] for name in _PASSED_ON if name in request.headers}
         )
+        body = await request.read()
         url = f"{self._settings.url(region)}/{path}"
-        return await self._asked(
-            request.method, url, headers=headers, body=await request.read(), who=region
-        )
+        headers.update(self._settings.credentials(region, request.method, url, body))
+        return await self.ask(request.method, url, headers=headers, body=body, who=region)
 
-    async def operate(self, request: web.Request) -> web.StreamResponse:
-        """Run an operation, and tell what it says, a JSON object a line."""
-        try:
-            words = words_of(request.match_info["kind"], await request.read(), self._settings)
-            said = self._operations.run(words)
-            first = await anext(said)
-        except NotPossible as error:
-            return _message(HTTPStatus.BAD_REQUEST, str(error))
-        except TooMany as error:
-            return _message(HTTPStatus.TOO_MANY_REQUESTS, str(error))
-        response = web.StreamResponse(headers={"Content-Type": "application/x-ndjson"})
-        await response.prepare(request)
-        async with aclosing(said):
-            with suppress(ConnectionResetError):
-                await response.write(_line(first))
-                async for one in said:
-                    await response.write(_line(one))
-        self._observer.look_soon()
-        return response
-
-    async def _asked(
+    async def ask(
         self,
         method: str,
         url: str,
@@ -175,6 +159,43 @@ class Console:
             if name.lower() in {"content-type", "retry-after"}
         }
         return web.Response(status=answer.status, body=answer.body, headers=kept)
+
+
+class LocalActs:
+    """What may be changed of the regions on this machine: the network, and by operations."""
+
+    def __init__(self, settings: ConsoleSettings, console: Console) -> None:
+        self._settings = settings
+        self._console = console
+        self._operations = Operations(settings)
+
+    async def order(self, request: web.Request) -> web.Response:
+        """Pass an order on to the WAN's control."""
+        answer = await self._console.ask(
+            "POST", f"{self._settings.aws_endpoint}{WAN_PATH}", body=await request.read()
+        )
+        self._console.observer.look_soon()
+        return answer
+
+    async def operate(self, request: web.Request) -> web.StreamResponse:
+        """Run an operation, and tell what it says, a JSON object a line."""
+        try:
+            words = words_of(request.match_info["kind"], await request.read(), self._settings)
+            said = self._operations.run(words)
+            first = await anext(said)
+        except NotPossible as error:
+            return _message(HTTPStatus.BAD_REQUEST, str(error))
+        except TooMany as error:
+            return _message(HTTPStatus.TOO_MANY_REQUESTS, str(error))
+        response = web.StreamResponse(headers={"Content-Type": "application/x-ndjson"})
+        await response.prepare(request)
+        async with aclosing(said):
+            with suppress(ConnectionResetError):
+                await response.write(_line(first))
+                async for one in said:
+                    await response.write(_line(one))
+        self._console.observer.look_soon()
+        return response
 
 
 def _file(name: str) -> web.Response:

@@ -124,7 +124,8 @@ class InProcessDynamoDB:
         partition, bounds = key_condition(
             request["KeyConditionExpression"], table=table, key=collections.key, names=names
         )
-        chosen = [names.name(one) for one in request.get("ProjectionExpression", "").split()]
+        wanted = request.get("ProjectionExpression", "")
+        chosen = [names.name(one.strip()) for one in wanted.split(",") if one]
         names.all_used()
         after = None
         if "ExclusiveStartKey" in request:

@@ -1,12 +1,16 @@
 """The console on running regions: what is seen has happened, and what is pressed is done."""
 
 import json
+import subprocess
+import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import httpx
 
 from tests.chromium import Page
-from tests.e2e.conftest import REGIONS, Running
+from tests.e2e.conftest import REGIONS, Running, free_block
 from tests.e2e.test_dead_letters import activation, letter_of, send
 
 US, EU, AP = REGIONS
@@ -105,3 +109,47 @@ def test_a_dead_letter_is_replayed_by_a_click(running: Running, page: Page):
         lambda: not page.all(f"[aria-label='{letter.letter_id}']"), "the letter is still there"
     )
     assert running.post(EU, change, Prefer="wait=20").json()["status"] == "answered"
+
+
+@contextmanager
+def console_of_a_deployment(running: Running) -> Iterator[str]:
+    """Serve the console as for a deployment: it knows addresses of HTTP APIs and no more."""
+    port = free_block(1)
+    endpoints = [word for one in REGIONS for word in ("--endpoint", f"{one}={running.url(one)}")]
+    process = subprocess.Popen(  # noqa: S603 - our own command line
+        [sys.executable, "-u", "-m", "antiphon", "console", *endpoints, "--port", str(port)],
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        assert process.stdout is not None
+        assert f"http://localhost:{port}" in process.stdout.readline()
+        yield f"http://localhost:{port}"
+    finally:
+        process.terminate()
+        process.communicate(timeout=20)
+    assert process.returncode == 0
+
+
+def test_of_a_deployment_the_same_page_is_read_by_its_http_apis_alone(running: Running, page: Page):
+    try:
+        running.cli("wan", "cut", AP)
+        with console_of_a_deployment(running) as url:
+            page.open(url)
+            page.sees("#panel-try", "Begin a subscription.")
+            page.click("Send", within="#panel-try")
+            page.sees("#panel-try .verdict", "Recorded after")
+            page.sees("#headline", "1 answer is held")
+            page.sees(".ledger .held", f"waits for {AP}")
+            page.sees("#headline", f"{AP} is cut off")
+            running.cli("wan", "heal")
+            page.sees("#headline", "Everything is answered")
+            page.sees(".ledger .answered", "answered after")
+            page.click("Operate", within=".tabs")
+            page.sees("#panel-operate", "an operator's own AWS credentials")
+            assert page.all("#panel-operate button") == []
+            assert page.ask("return document.getElementById('tab-break').offsetParent") is None
+            assert page.violations() == []
+            assert page.complaints() == []
+    finally:
+        running.cli("wan", "heal")

@@ -22,6 +22,7 @@ FUNCTIONS = (
     "sweeper",
     "queries",
     "dead_letters",
+    "status",
 )
 # What operators use, what only documents the API, and what costs a start more than it brings.
 _OF_NO_START = {

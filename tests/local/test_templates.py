@@ -24,6 +24,7 @@ FUNCTIONS = {
     "antiphon-sweeper": "sweeper",
     "antiphon-queries": "queries",
     "antiphon-dead-letters": "dead_letters",
+    "antiphon-status": "status",
 }
 # Where what failed ends up: these have no dead-letter queue behind them.
 LAST_QUEUES = {
@@ -235,9 +236,17 @@ def test_what_the_bus_cannot_deliver_and_what_the_stream_gives_up_is_kept():
 def test_functions_behind_the_api_end_before_the_api_gives_up():
     assert functions()["antiphon-commands"]["Timeout"] < 30
     assert functions()["antiphon-queries"]["Timeout"] < 30
+    assert functions()["antiphon-status"]["Timeout"] < 30
 
 
 # Least privilege.
+
+
+def test_the_function_that_tells_the_status_can_change_nothing_but_its_own_log_lines():
+    reads = {"dynamodb:BatchGetItem", "dynamodb:GetItem", "dynamodb:Query", "dynamodb:Scan"}
+    logs = {"logs:CreateLogStream", "logs:PutLogEvents"}
+    traces = {"xray:PutTraceSegments", "xray:PutTelemetryRecords"}
+    assert actions_of("antiphon-status") <= reads | logs | traces
 
 
 @pytest.mark.parametrize("function", FUNCTIONS)
@@ -281,6 +290,8 @@ def test_the_log_is_written_by_the_command_handlers_alone_and_only_by_puts(funct
     reads = {"dynamodb:GetItem", "dynamodb:Query"}
     # A condition check writes nothing: it goes with a put, in one transaction.
     puts = {"dynamodb:PutItem", "dynamodb:ConditionCheckItem"}
+    if function == "antiphon-status":
+        reads = set()
     assert on_the_log == reads | (puts if function in writers else set())
 
 
@@ -324,6 +335,9 @@ def test_keys_are_made_by_who_takes_commands_in_and_destroyed_by_operators_alone
     }
     makers = {"antiphon-commands", "antiphon-command-queue", "antiphon-dead-letters"}
     allowed = {"dynamodb:BatchGetItem", "dynamodb:GetItem"}
+    if function == "antiphon-status":
+        # It tells counts and times of what stays sealed.
+        allowed = set()
     assert on_the_keys == allowed | ({"dynamodb:PutItem"} if function in makers else set())
 
 

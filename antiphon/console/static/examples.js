@@ -1,5 +1,7 @@
 // Values for a form that are right at the first try, and belong to nobody.
 
+import { noteSent } from "./system.js";
+
 function digits(many) {
   return Array.from(crypto.getRandomValues(new Uint8Array(many)), (byte) => byte % 10).join("");
 }
@@ -46,6 +48,8 @@ export function activation() {
 export function remember(command, answer, region) {
   if (command.data.imsi) last.imsi = command.data.imsi;
   if (command.data.element_id) last.elementId = command.data.element_id;
+  const { commit, status } = answer.body ?? {};
+  if (commit) noteSent(commit, command.type, region, status === "answered" ? "accepted" : status);
   if (answer.body?.consistency_token) {
     last.token = answer.body.consistency_token;
     last.origin = region;

@@ -26,6 +26,8 @@ async function begin() {
   system.regions = told.body.regions.map((one) => one.region);
   system.projections = told.body.projections;
   system.scenarios = told.body.scenarios;
+  system.isLocal = told.body.is_local;
+  if (!system.isLocal) ofADeployment();
   at("reveal").addEventListener("change", (event) => { reveal(event.target.checked); changed(); });
   tabs();
   showMap(at("map"));
@@ -39,6 +41,11 @@ async function begin() {
   showOperating(at("panel-operate"));
   onChange(headline);
   follow();
+}
+
+/** Of a deployment nothing can be broken from here, and nobody sees every call. */
+function ofADeployment() {
+  for (const local of document.querySelectorAll(".only-local")) local.hidden = true;
 }
 
 /** The state of everything in one sentence. */
@@ -56,11 +63,13 @@ function headline() {
   const letters = status.reduce((sum, one) => sum + (one.letters ?? 0), 0);
   const oldest = Math.min(...status.map((one) => one.oldest_due_ms ?? Infinity));
   const commits = Object.values(system.counts).reduce((sum, one) => sum + one.committed, 0);
-  const out = [...killed.map((one) => `${one} is down`), ...isolated.map((one) => `${one} is cut off`)];
+  const silent = system.regions.filter((region) => !isKilled(region) && system.status[region]?.health.startsWith("no answer"));
+  const serving = system.regions.filter((region) => !isKilled(region) && (system.status[region]?.health ?? "active") === "active");
+  const out = [...killed.map((one) => `${one} is down`), ...isolated.map((one) => `${one} is cut off`), ...silent.map((one) => `${one} does not answer`)];
   const held = pending ? `${count(pending, "answer is", "answers are")} held` : "Everything is answered";
   const apart = list(out);
   put(at("headline"), !out.length ? held : pending ? `${held}: ${apart}` : `${apart}; no answer waits yet`);
-  const parts = [count(system.regions.length - killed.length, "region serves", "regions serve")];
+  const parts = [count(serving.length, "region serves", "regions serve")];
   if (commits) parts.push(`${count(commits, "commit")} seen`);
   if (pending && Number.isFinite(oldest) && Date.now() > oldest) parts.push(`the oldest is overdue by ${span(Date.now() - oldest)}`);
   parts.push(letters ? count(letters, "dead letter") : "no dead letters");
@@ -69,7 +78,7 @@ function headline() {
 
 /** Tabs by the arrow keys, as everywhere. */
 function tabs() {
-  const all = [...document.querySelectorAll('[role="tab"]')];
+  const all = [...document.querySelectorAll('[role="tab"]')].filter((tab) => !tab.hidden);
   const choose = (chosen) => {
     for (const tab of all) {
       const is = tab === chosen;

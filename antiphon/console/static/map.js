@@ -35,7 +35,7 @@ class MapView {
 
   newLink(a, b) {
     const path = draw("path", { class: "link" });
-    const label = make("button", { class: "link-label", type: "button", click: () => this.toggle(a, b) }, "–");
+    const label = make("button", { class: "link-label", type: "button", hidden: !system.isLocal, click: () => this.toggle(a, b) }, "–");
     this.lines.append(path);
     this.box.append(label);
     return { a, b, path, label };

@@ -11,6 +11,10 @@ import { traceInto } from "./way.js";
 const COMMIT = /^[a-z]{1,16}\.[a-z2-7]{26}\.[0-9]{1,18}$/;
 
 export function showOperating(box) {
+  if (!system.isLocal) {
+    box.replaceChildren(make("p", { class: "quiet" }, "Dead letters, draining and rebuilds need an operator's own AWS credentials. This console has only what it was started with, to read and to send commands; how many letters wait stands on each region's card."));
+    return;
+  }
   const letters = lettersBlock();
   box.replaceChildren(wayBlock(), letters.element, regionsBlock(), rebuildBlock());
   box.addEventListener("shown", letters.look);

@@ -16,7 +16,7 @@ const LEVELS = [
 ];
 
 export function showReading(box) {
-  box.replaceChildren(readForm(box), staleExperiment());
+  box.replaceChildren(readForm(box), ...(system.isLocal ? [staleExperiment()] : []));
 }
 
 /** The id that is to be read, where it is not one that somebody typed. */

@@ -43,7 +43,7 @@ function show(region, card) {
   fact(card, "dead letters", status?.letters === null || status?.letters === undefined ? "–" : String(status.letters), status?.letters ? "bad" : "");
   for (const lag of system.lags.filter((one) => one.region === region)) {
     const many = lag.behind > 1 ? `${lag.behind}${lag.more ? "+" : ""}, ` : "";
-    const behind = lag.behind ? `${many}${span(lag.oldest_ms)} behind` : span(lag.last_ms);
+    const behind = lag.behind ? `${many}${span(lag.oldest_ms)} behind` : lag.last_ms === null ? "lacks nothing owed" : span(lag.last_ms);
     fact(card, lag.projection, behind, lag.behind && lag.oldest_ms > 2000 ? "warn" : "");
   }
 }

@@ -12,6 +12,7 @@ export const system = {
   regions: [],          // names, in their order
   projections: [],
   scenarios: [],
+  isLocal: true,        // whether the network can be broken, operations run, and marks seen
   live: "connecting",   // live, lost, blind
   network: null,
   status: {},           // by region: health, pending, held, letters
@@ -69,6 +70,7 @@ function open() {
 function takeState(told) {
   system.live = "live";
   system.network = told.network;
+  if (told.lags) system.lags = told.lags;
   for (const region of told.regions) {
     system.status[region.region] = { ...region, heldCount: heldOf(region) };
     for (const held of region.held) takeHeld(region.region, held);
@@ -99,6 +101,13 @@ export function commitOf(id, origin, atMs) {
     }
   }
   return commit;
+}
+
+/** A command that this page has sent: of a deployment nobody tells that it was recorded. */
+export function noteSent(id, type, region, outcome) {
+  if (system.isLocal) return;
+  Object.assign(commitOf(id, region, Date.now()), { type, outcome });
+  changed();
 }
 
 function takeMark(mark) {
@@ -167,8 +176,9 @@ export function isKilled(region) {
   return (system.network?.faults ?? []).some((one) => one.region === region && one.killed);
 }
 
-/** Whether every link of a region is cut. */
+/** Whether every link of a region is cut; of a deployment, whether no other region reaches it. */
 export function isIsolated(region) {
+  if (!system.isLocal) return system.regions.every((one) => one === region || system.status[region]?.unreached_by?.includes(one));
   const links = (system.network?.links ?? []).filter((one) => one.a === region || one.b === region);
   return links.length > 0 && links.every((one) => one.cut);
 }
