@@ -9,6 +9,7 @@ from antiphon.answers import answers
 from antiphon.backup import backup
 from antiphon.bench import bench
 from antiphon.console.command import console
+from antiphon.connection import identify
 from antiphon.dlq import dlq
 from antiphon.feed import feed
 from antiphon.forget import forget
@@ -56,8 +57,17 @@ def _antiphon(
             "--version", callback=_tell_version, is_eager=True, help="Show the version and end."
         ),
     ] = False,
+    bearer: Annotated[
+        str | None,
+        typer.Option(
+            "--bearer",
+            envvar="ANTIPHON_BEARER",
+            show_envvar=True,
+            help="The token or development key that regions know you by; better by environment.",
+        ),
+    ] = None,
 ) -> None:
-    pass
+    identify(bearer)
 
 
 app.command(

@@ -5,6 +5,7 @@ and retries are explicit here. AWS calls go to the local endpoint with credentia
 protect nothing; it takes the region from the signature.
 """
 
+from contextvars import ContextVar
 from functools import cache
 from typing import TYPE_CHECKING, Annotated, Any, Self
 
@@ -57,12 +58,16 @@ RegionOption = Annotated[
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")]
 
+_bearer: ContextVar[str | None] = ContextVar("bearer", default=None)
+
 
 class Connection:
     """The regions of one running system and the clients to them."""
 
     def __init__(self, *, base_port: int, aws_port: int, regions: tuple[str, ...]) -> None:
         """Take the addresses as they are; `open` asks the system for its regions first."""
+        # Here, not at each request: those may be made in any thread.
+        self._headers = credentials()
         self.base_port = base_port
         self.aws_port = aws_port
         self.regions = regions
@@ -95,12 +100,16 @@ class Connection:
 
     def http(self, region: str, *, timeout_s: float = HTTP_TIMEOUT_S) -> httpx.Client:
         """Make a client of a region's HTTP API; the caller closes it."""
-        return httpx.Client(base_url=self.url(region), timeout=timeout_s, trust_env=False)
+        return httpx.Client(
+            base_url=self.url(region), timeout=timeout_s, headers=self._headers, trust_env=False
+        )
 
     def async_http(self, *, connections: int) -> httpx.AsyncClient:
         """Make an asynchronous client for all regions; requests carry the whole address."""
         limits = httpx.Limits(max_connections=connections, max_keepalive_connections=connections)
-        return httpx.AsyncClient(timeout=HTTP_TIMEOUT_S, limits=limits, trust_env=False)
+        return httpx.AsyncClient(
+            timeout=HTTP_TIMEOUT_S, limits=limits, headers=self._headers, trust_env=False
+        )
 
     def request(self, region: str, *, method: str, path: str, **content: Any) -> httpx.Response:
         """Send one request to a region; raises NothingListening if it does not answer."""
@@ -197,6 +206,21 @@ class Connection:
                 max_pool_connections=10,
             ),
         }
+
+
+def identify(shown: str | None) -> None:
+    """Have every connection that is made from here on say that this token or key asks."""
+    _bearer.set(shown)
+
+
+def bearer() -> str | None:
+    """Return the token or key that this process was told to show, None if there is none."""
+    return _bearer.get()
+
+
+def credentials() -> dict[str, str]:
+    """Return the headers that say to the regions who asks, as `antiphon --bearer` was told it."""
+    return {} if (shown := bearer()) is None else {"Authorization": f"Bearer {shown}"}
 
 
 @cache

@@ -17,7 +17,14 @@ from typing import Annotated, Literal
 
 import typer
 
-from antiphon.connection import DEFAULT_AWS_PORT, DEFAULT_BASE_PORT, AwsPort, BasePort, Connection
+from antiphon.connection import (
+    DEFAULT_AWS_PORT,
+    DEFAULT_BASE_PORT,
+    AwsPort,
+    BasePort,
+    Connection,
+    bearer,
+)
 from antiphon.homes import spread_homes
 from antiphon.problems import Problem
 from antiphon.scenario import Scenario, load, shipped
@@ -32,6 +39,7 @@ MIN_REGIONS = 3
 CONSOLE = "antiphon.console"
 # What the template asks of it.
 SECRET_LENGTH = 32
+KEY_LENGTH = 16
 
 
 class Mode(StrEnum):
@@ -85,6 +93,12 @@ PackageOption = Annotated[
         help="Run the functions from this package, made by antiphon package, not this checkout.",
     ),
 ]
+RequireBearer = Annotated[
+    bool,
+    typer.Option(
+        "--require-bearer", help="Answer only who shows the key that antiphon --bearer was given."
+    ),
+]
 
 
 def up(
@@ -96,6 +110,7 @@ def up(
     secret_file: SecretFile = None,
     generation: Generation = 1,
     package: PackageOption = None,
+    require_bearer: RequireBearer = False,
     base_port: BasePort = DEFAULT_BASE_PORT,
     aws_port: AwsPort = DEFAULT_AWS_PORT,
 ) -> None:
@@ -104,12 +119,27 @@ def up(
         mode=mode, regions=regions, wan=wan, base_port=base_port, aws_port=aws_port
     )
     config, script = with_scenario(config, scenario)
-    config = replace(config, secret=_secret_in(secret_file), generation=generation, package=package)
+    config = replace(
+        config,
+        secret=_secret_in(secret_file),
+        generation=generation,
+        package=package,
+        development_key=_development_key() if require_bearer else None,
+    )
     with running_regions(config) as running:
         print_addresses(config)
         connection = Connection.open(base_port=base_port, aws_port=aws_port)
         with playing(connection, script):
             stay_until_stopped(running)
+
+
+def _development_key() -> str:
+    key = bearer()
+    if key is None or len(key) < KEY_LENGTH:
+        raise Problem(
+            f"--require-bearer needs a key of at least {KEY_LENGTH} characters: set ANTIPHON_BEARER"
+        )
+    return key
 
 
 def _secret_in(file: Path | None) -> str | None:

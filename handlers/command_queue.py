@@ -21,6 +21,7 @@ from eventstore.errors import (
     Superseded,
     TooLarge,
 )
+from handlers.access import Refused
 from handlers.commands import MARGIN_S, decide, time_left_s
 from handlers.dependencies import Dependencies
 from handlers.envelope import BadCommand, CommandReader
@@ -37,7 +38,10 @@ MESSAGE_ID = "Antiphon-Message-Id"
 # What makes a message the same command again, wherever it is moved.
 CARRIED = ("Idempotency-Key", "X-Correlation-Id", "traceparent")
 # Told to nobody if merely retried: the same message can never be decided.
-_UNDECIDABLE = (BadCommand, ExpectationNotMet, KeyReused, InvalidToken, Superseded, TooLarge)
+_UNDECIDABLE = (
+    *(BadCommand, Refused),
+    *(ExpectationNotMet, KeyReused, InvalidToken, Superseded, TooLarge),
+)
 
 
 def make_handler(deps: Dependencies) -> Callable[[dict[str, Any], Any], dict[str, Any]]:
@@ -74,6 +78,7 @@ def _take_one(deps: Dependencies, reader: CommandReader, record: Mapping[str, An
             xray=record["attributes"].get("AWSTraceHeader"),
             first_received_ms=_first_received_ms(record),
         )
+        deps.access.by_queue(record).check_sends(request)
         if not deps.control.current().takes_queued(deps.settings.region):
             return False
         decision = decide(deps, request, body)

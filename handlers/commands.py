@@ -16,11 +16,18 @@ from aws_lambda_powertools import Logger
 from eventstore.consistency import token_of
 from eventstore.errors import CorruptLog, EventStoreError, NotHome, StoreUnavailable
 from eventstore.requests import CommandRequest, Decision
+from handlers.access import Refused
 from handlers.dependencies import Dependencies
 from handlers.envelope import BadCommand, CommandReader
 from handlers.forwarding import told_of, told_of_error
 from handlers.measuring import of_decision, of_failure
-from handlers.problems import BAD_COMMANDS, CONTENT_TYPE, Problem, problem_of
+from handlers.problems import (
+    BAD_COMMANDS,
+    CONTENT_TYPE,
+    Problem,
+    problem_of,
+    problem_of_caller,
+)
 from handlers.waiting import await_answer
 from projections.answers import status_of
 
@@ -45,6 +52,8 @@ def make_handler(deps: Dependencies) -> Callable[[dict[str, Any], Any], dict[str
         received_at_ms = deps.edge.now_ms()
         headers = {name.lower(): value for name, value in (event.get("headers") or {}).items()}
         try:
+            caller = deps.access.by_http(event)
+            caller.check_sends_any()
             body = _body(event)
             request = reader.read(
                 body,
@@ -54,9 +63,13 @@ def make_handler(deps: Dependencies) -> Callable[[dict[str, Any], Any], dict[str
                 xray=headers.get("x-amzn-trace-id"),
                 first_received_ms=received_at_ms,
             )
+            caller.check_sends(request)
             # Not by old states: what a leaving region takes must be known to have an end.
             deps.control.current().check_serves(deps.settings.region)
             decision = decide(deps, request, body)
+        except Refused as refused:
+            deps.meter.tell(of_failure(refused))
+            return _told(problem_of_caller(refused))
         except BadCommand as bad:
             deps.meter.tell(of_failure(bad))
             return _told(Problem(BAD_COMMANDS[bad.code], bad.code, bad.detail, bad.errors))

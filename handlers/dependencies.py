@@ -16,6 +16,7 @@ from eventstore.aws_errors import may_pass
 from eventstore.errors import StoreUnavailable
 from eventstore.identity import Keys
 from eventstore.log import DynamoDBLog
+from handlers.access import Access
 from handlers.catalog import BUILT_IN
 from handlers.edge import Edge, real_edge
 from handlers.extension import catalog_of, load_extension
@@ -72,6 +73,7 @@ class Dependencies(PersonalStores):
         self._logs: dict[str, DynamoDBLog] = {}
         secret = settings.secret.get_secret_value().encode()
         self.keys = Keys(secret, generation=settings.generation)
+        self.access = Access(settings.authorization, settings.grants, replayer=settings.replayer)
 
     @cached_property
     def log(self) -> DynamoDBLog:

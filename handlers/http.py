@@ -95,9 +95,8 @@ def new_resolver() -> ConcurrentResolver:
     return app
 
 
-def problem_reply(error: EventStoreError) -> dict[str, Any]:
+def problem_reply(told: Problem | None) -> dict[str, Any]:
     """Return what API Gateway gets for a request that no route was asked for."""
-    told = problem_of(error)
     assert told is not None
     return {
         "statusCode": told.status,

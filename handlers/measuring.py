@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from eventstore.errors import Conflict, EventStoreError, StoreUnavailable
 from eventstore.requests import Decision
+from handlers.access import Refused
 from handlers.envelope import BadCommand
 from handlers.metrics import (
     ACKNOWLEDGE_LATENCY,
@@ -48,13 +49,13 @@ def of_decision(decision: Decision, *, committed_at_ms: int) -> Iterator[Measure
         yield from elapsed(COMMIT_LATENCY, committed_at_ms - received_at_ms)
 
 
-def of_failure(error: EventStoreError | BadCommand) -> Iterator[Measured]:
+def of_failure(error: EventStoreError | BadCommand | Refused) -> Iterator[Measured]:
     """Yield what a command that was not decided comes to."""
     if type(error) in {StoreUnavailable, Conflict}:
         # The producer can do nothing about these but send it again: it is we who failed.
         yield Measured(COMMANDS_NOT_TAKEN, 1)
         return
-    told = error if isinstance(error, BadCommand) else problem_of(error)
+    told = error if isinstance(error, BadCommand | Refused) else problem_of(error)
     yield Measured(COMMANDS_REFUSED, 1, {"code": told.code if told else "corrupt"})
 
 

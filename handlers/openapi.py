@@ -21,9 +21,11 @@ _REF = "#/components/schemas/{model}"
 _SWAGGER = "aws_lambda_powertools.event_handler.openapi.swagger_ui"
 
 
-_OF_EVERY_ROUTE = frozenset({"404", "422", "503"})
+_OF_EVERY_ROUTE = frozenset({"401", "403", "404", "422", "503"})
 _PROBLEMS = {
     "400": "`malformed`",
+    "401": "`unauthenticated`: the caller has not said who it is",
+    "403": "`forbidden`: the caller has no grant for this",
     "404": "`not_found`",
     "410": "`forgotten`: the subscriber was forgotten, for good",
     "413": "`too_large`",
@@ -114,6 +116,8 @@ def _post_commands(body: dict[str, Any]) -> dict[str, Any]:
             "200": response("Answered within the wait, or there was nothing to do", _JSON),
             "202": response("Accepted: in the log, to be answered", _JSON),
             "400": response("`malformed`: not JSON"),
+            "401": response("`unauthenticated`: the caller has not said who it is"),
+            "403": response("`forbidden`: no grant for this command, or for this producer"),
             "409": response(
                 "`rejected` by the domain (recorded), or `conflict` (not recorded)",
                 *(_JSON, _PROBLEM_JSON),

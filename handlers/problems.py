@@ -19,6 +19,7 @@ from eventstore.errors import (
     Superseded,
     TooLarge,
 )
+from handlers.access import Refused
 from projections.reading import NotCaughtUp
 from projections.regions import NotServing
 
@@ -49,11 +50,14 @@ class Problem:
 
     def headers(self) -> dict[str, str]:
         """Return the headers besides the content type."""
+        if self.status == _UNAUTHENTICATED:
+            return {"WWW-Authenticate": "Bearer"}
         again = self.status == _UNAVAILABLE or self.code == "dependency_not_reached"
         return {"Retry-After": str(RETRY_AFTER_S)} if again else {}
 
 
 _UNAVAILABLE = 503
+_UNAUTHENTICATED = 401
 CONTENT_TYPE = "application/problem+json"
 BAD_COMMANDS = {"malformed": 400, "too_large": 413, "invalid": 422}
 
@@ -71,6 +75,12 @@ _PROBLEMS: dict[type[Exception], tuple[int, str]] = {
     Superseded: (409, "superseded"),
     NotCaughtUp: (_UNAVAILABLE, "not_caught_up"),
 }
+
+
+def problem_of_caller(refused: Refused) -> Problem:
+    """Return the problem to tell a caller that is unknown, or not granted what it asks for."""
+    status = _UNAUTHENTICATED if refused.code == "unauthenticated" else 403
+    return Problem(status, refused.code, refused.detail)
 
 
 def problem_of(error: EventStoreError | NotCaughtUp) -> Problem | None:

@@ -17,6 +17,7 @@ from pydantic import StringConstraints
 from eventstore.commits import Commit, parse_commit_id
 from eventstore.consistency import token_of
 from eventstore.errors import StoreUnavailable
+from handlers.access import Refused
 from handlers.dependencies import Dependencies
 from handlers.envelope import CommandReader
 from handlers.http import (
@@ -27,6 +28,7 @@ from handlers.http import (
     ready,
     unknown,
 )
+from handlers.problems import problem_of, problem_of_caller
 from handlers.resources import add_routes
 from projections.answers import iso, status_of
 from projections.regions import NotServing, RegionState
@@ -37,7 +39,7 @@ NEEDS = ("reader", "control")
 CommitId = Annotated[str, StringConstraints(min_length=3, max_length=128), Path()]
 
 
-# Asked of a region whether it serves or not.
+# Asked of a region whether it serves or not, and by callers without a grant to read.
 _ABOUT = frozenset({"/health", "/openapi.json", "/docs"})
 
 
@@ -53,9 +55,12 @@ def make_handler(deps: Dependencies) -> Callable[[dict[str, Any], Any], dict[str
     def handle(event: dict[str, Any], context: Any) -> dict[str, Any]:
         try:
             if event["rawPath"] not in _ABOUT:
+                deps.access.by_http(event).check_reads()
                 deps.control.known().check_serves(deps.settings.region)
+        except Refused as refused:
+            return problem_reply(problem_of_caller(refused))
         except NotServing as error:
-            return problem_reply(error)
+            return problem_reply(problem_of(error))
         return app.resolve(event, context)
 
     return handle

@@ -7,6 +7,7 @@ and what it adds is the reading of a process's own environment, which the entry 
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Self
 
+import orjson
 from pydantic import (
     BaseModel,
     ConfigDict,
@@ -19,9 +20,11 @@ from pydantic import (
 
 from eventstore.bounds import Bounds
 from eventstore.identity import SECRET_MIN_BYTES
+from handlers.access import GRANT, Authorization
 from projections.bounds import ReadBounds
 
 Name = Annotated[str, StringConstraints(min_length=3, max_length=255)]
+Grant = Annotated[str, StringConstraints(pattern=f"^(?:{GRANT})$")]
 
 
 class EdgeBounds(BaseModel):
@@ -115,6 +118,9 @@ class Settings(EdgeBounds, ReadBounds, Bounds):
             tokens of an earlier one are refused.
         account: the AWS account id, for the URLs of queues.
         extensions: modules that register aggregates and projections, separated by commas.
+        authorization: how callers are told apart, the same as at the gateway.
+        grants: what each caller may do, as JSON: `{"name": ["read", "send:*", "as:crm"]}`.
+        replayer: the unique id of the role that sends dead letters again.
 
     """
 
@@ -155,6 +161,10 @@ class Settings(EdgeBounds, ReadBounds, Bounds):
     commands_function: Name = "antiphon-commands"
     discarded_queue: Name = "antiphon-discarded"
     extensions: tuple[str, ...] = ()
+    # Nothing is everyone's unless somebody has said so.
+    authorization: Authorization = "IAM"
+    grants: Mapping[str, tuple[Grant, ...]] = {}
+    replayer: str = ""
 
     @field_validator("regions", "extensions", mode="before")
     @classmethod
@@ -162,6 +172,14 @@ class Settings(EdgeBounds, ReadBounds, Bounds):
         if not isinstance(value, str):
             return value
         return tuple(part.strip() for part in value.split(",") if part.strip())
+
+    @field_validator("grants", mode="before")
+    @classmethod
+    def _read_grants(cls, value: Any) -> Any:
+        try:
+            return orjson.loads(value) if isinstance(value, str) else value
+        except orjson.JSONDecodeError as error:
+            raise ValueError(f"grants are not JSON: {error}") from error
 
     @field_validator("secret")
     @classmethod

@@ -10,8 +10,16 @@ from typing import Any
 
 from aws_lambda_powertools.event_handler import Response
 
+from handlers.access import Refused
 from handlers.dependencies import Dependencies
-from handlers.http import ConcurrentResolver, json_response, new_resolver, ready
+from handlers.http import (
+    ConcurrentResolver,
+    json_response,
+    new_resolver,
+    problem_reply,
+    ready,
+)
+from handlers.problems import problem_of_caller
 from projections.owed import Behind, oldest_owed
 
 # Owed answers that are told one by one, and that read models are held against; all are counted.
@@ -26,7 +34,15 @@ def make_handler(deps: Dependencies) -> Callable[[dict[str, Any], Any], dict[str
     app = new_resolver()
     add_route(app, deps)
     ready(app)
-    return app.resolve
+
+    def handle(event: dict[str, Any], context: Any) -> dict[str, Any]:
+        try:
+            deps.access.by_http(event).check_operates()
+        except Refused as refused:
+            return problem_reply(problem_of_caller(refused))
+        return app.resolve(event, context)
+
+    return handle
 
 
 def add_route(app: ConcurrentResolver, deps: Dependencies) -> None:

@@ -58,7 +58,7 @@ class Producer:
             while those before them give no result.
         name: who sends; part of what a command is known by, so keep it.
         patience_s: how long to send one command, in s, before giving up with `Undecided`.
-        auth: how requests are authorized, as httpx takes it.
+        auth: who sends, to the regions: `BearerToken` or `IamSignature`; nobody unless given.
         transport: what carries the requests; httpx's own unless given.
 
     """

@@ -1,6 +1,6 @@
 """Where the console is and what it watches: handed over by whoever starts it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Self
 
 from antiphon.connection import HOST
@@ -13,6 +13,7 @@ class ConsoleSettings:
     regions: tuple[str, ...]
     base_port: int
     aws_port: int
+    key: str | None = field(default=None, repr=False)
 
     @classmethod
     def of(cls, handed: dict[str, Any]) -> Self:
@@ -21,6 +22,7 @@ class ConsoleSettings:
             regions=tuple(handed["regions"]),
             base_port=int(handed["base_port"]),
             aws_port=int(handed["aws_port"]),
+            key=handed.get("key"),
         )
 
     @property
@@ -33,5 +35,5 @@ class ConsoleSettings:
         return f"http://{HOST}:{self.base_port + 1 + self.regions.index(region)}"
 
     def credentials(self, _region: str, _method: str, _url: str, _body: bytes) -> dict[str, str]:
-        """The headers that say to a region who asks: local regions ask nobody."""
-        return {}
+        """The headers that say to a region who asks; none where everyone may ask."""
+        return {} if self.key is None else {"Authorization": f"Bearer {self.key}"}

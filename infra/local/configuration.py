@@ -5,10 +5,13 @@ Values only: nothing here opens, starts or reads anything.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
+
+from handlers.access import name_of_key
 
 DEFAULT_REGIONS = ("us-east-1", "eu-west-1", "ap-south-1")
 # A strong global table has exactly three replicas, or two and a witness.
@@ -29,6 +32,8 @@ class LocalConfig:
         secret: what identifiers are keyed with; None makes a new one, and what was recorded
             under another is not found again.
         generation: one more after each restore of the log.
+        development_key: what callers of the HTTP API must show as their bearer token; None lets
+            everyone do everything.
         builder: "module:attribute" that makes a function's handler, called with
             the function's environment and its region.
         console: module of the process that serves the operators' console on the base port; none
@@ -47,11 +52,20 @@ class LocalConfig:
     directory: Path = Path(".antiphon")
     secret: str | None = field(default=None, repr=False)
     generation: int = 1
+    development_key: str | None = field(default=None, repr=False)
     builder: str = "handlers.entry:build_handler"
     console: str | None = None
     builder_path: tuple[Path, ...] = ()
     package: Path | None = None
     settings: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def access(self) -> dict[str, str]:
+        """The parameters of the region's stack that say who may call, and what."""
+        if self.development_key is None:
+            return {"Authorization": "NONE"}
+        developer = {name_of_key(self.development_key): ["read", "operate", "send:*", "as:*"]}
+        return {"Authorization": "KEY", "Grants": json.dumps(developer)}
 
     def __post_init__(self) -> None:
         """Refuse what cannot be run."""

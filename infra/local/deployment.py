@@ -76,10 +76,16 @@ class Deployment:
         mode: str,
         secret: str,
         generation: int,
+        access: Mapping[str, str],
         code: bytes,
         settings: Mapping[str, str],
     ) -> None:
-        """Upload the package and make the region's stack, its functions with these settings too."""
+        """Upload the package and make the region's stack, its functions with these settings too.
+
+        Args:
+            access: the parameters that say who may call its HTTP API, and what.
+
+        """
         bucket = f"antiphon-code-{ACCOUNT}-{self._region}"
         s3 = self._client("s3")
         location = {"CreateBucketConfiguration": {"LocationConstraint": self._region}}
@@ -99,6 +105,7 @@ class Deployment:
                 "Secret": secret,
                 "Generation": str(generation),
                 "StreamMappingEnabled": "false",
+                **access,
             },
         )
 

@@ -192,6 +192,7 @@ class Launch:
                 "regions": self.config.regions,
                 "base_port": self.config.base_port,
                 "aws_port": self.config.aws_port,
+                "key": self.config.development_key,
             },
             listeners=[self.ports.console],
             environment={},

@@ -142,6 +142,7 @@ class LocalRegions:
                     mode=mode,
                     secret=secret,
                     generation=generation,
+                    access=self._config.access,
                     code=code,
                     settings=self._config.settings,
                 )

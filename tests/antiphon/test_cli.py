@@ -120,6 +120,23 @@ def test_send_passes_on_the_key_the_wait_and_the_preconditions(system):
     assert (command["expected_sequence"], command["command_id"]) == (2, "c-1")
 
 
+def test_every_request_shows_the_bearer_that_the_environment_has(system, monkeypatch):
+    monkeypatch.setenv("ANTIPHON_BEARER", "a key of mine")
+    antiphon("send", "ResumeSubscriber", f"imsi={IMSI}", *system.ports)
+    antiphon("--bearer", "another", "send", "ResumeSubscriber", f"imsi={IMSI}", *system.ports)
+    monkeypatch.delenv("ANTIPHON_BEARER")
+    antiphon("send", "ResumeSubscriber", f"imsi={IMSI}", *system.ports)
+    shown = [headers.get("Authorization") for _, _, headers in system.received]
+    assert shown == ["Bearer a key of mine", "Bearer another", None]
+
+
+def test_regions_are_not_locked_with_a_key_that_anyone_could_guess():
+    for key in ((), ("--bearer", "short")):
+        result = antiphon(*key, "up", "--require-bearer")
+        assert result.exit_code == 2
+        assert "ANTIPHON_BEARER" in result.output
+
+
 def test_send_takes_a_whole_command_from_standard_input(system):
     command = {"type": "X", "command_id": "c", "producer": "p", "data": {"imsi": IMSI}}
     result = antiphon("send", "--file", "-", *system.ports, stdin=orjson.dumps(command).decode())

@@ -173,6 +173,9 @@ class Bucket:
         return {"Body": io.BytesIO(self._objects[Bucket, Key])}
 
 
+REPLAYER = "AROAREPLAYER"
+
+
 class Region:
     """One region's handlers, each made when a test first calls it."""
 
@@ -333,6 +336,9 @@ class Network:
     """The regions and the messages between them."""
 
     mode = "STRONG"
+    # Who may what; tests of anything else let everyone do everything.
+    authorization = "NONE"
+    grants: Mapping[str, Sequence[str]] = {}
 
     def __init__(self, engine: Any, *, extensions: str = "") -> None:
         self._extensions = extensions
@@ -359,6 +365,9 @@ class Network:
                 "ANTIPHON_FUNCTION": "commands",
                 "ANTIPHON_REGIONS": ",".join(REGIONS),
                 "ANTIPHON_MODE": self.mode,
+                "ANTIPHON_AUTHORIZATION": self.authorization,
+                "ANTIPHON_GRANTS": json.dumps(self.grants),
+                "ANTIPHON_REPLAYER": REPLAYER,
                 "ANTIPHON_PROVE_AFTER_MS": "50",
                 # One read in a test: what is counted does not depend on how long it takes.
                 "ANTIPHON_BUILDS_FRESH_S": "60",

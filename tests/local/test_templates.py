@@ -354,3 +354,58 @@ def test_only_those_who_answer_may_publish():
 def test_nobody_may_delete_an_item():
     for function in FUNCTIONS:
         assert "dynamodb:DeleteItem" not in actions_of(function)
+
+
+# Who may call the HTTP API.
+
+
+def routes() -> dict[str, dict[str, Any]]:
+    return {one["RouteKey"]: one for one in of_type("AWS::ApiGatewayV2::Route").values()}
+
+
+def test_every_route_but_that_of_health_asks_who_calls():
+    assert routes().keys() == {"POST /commands", "$default", "GET /health", "GET /status"}
+    asks = {"Fn::If": ["ByIam", "AWS_IAM", {"Fn::If": ["ByToken", "JWT", "NONE"]}]}
+    with_tokens = {"Fn::If": ["ByToken", {"Ref": "Tokens"}, {"Ref": "AWS::NoValue"}]}
+    for key in ("POST /commands", "$default", "GET /status"):
+        assert routes()[key]["AuthorizationType"] == asks
+        assert routes()[key]["AuthorizerId"] == with_tokens
+    assert routes()["GET /health"]["AuthorizationType"] == "NONE"
+    # Whoever deploys without a thought has the gateway prove who calls.
+    assert region()["Parameters"]["Authorization"]["Default"] == "IAM"
+
+
+def test_the_functions_hold_callers_to_grants_by_the_same_proof_as_the_gateway():
+    for name, properties in functions().items():
+        variables = properties["Environment"]["Variables"]
+        assert variables["ANTIPHON_AUTHORIZATION"] == {"Ref": "Authorization"}
+        asks = name.removeprefix("antiphon-") in {"commands", "command-queue", "queries", "status"}
+        assert variables.get("ANTIPHON_GRANTS") == ({"Ref": "Grants"} if asks else None)
+    queue = functions()["antiphon-command-queue"]["Environment"]["Variables"]
+    assert queue["ANTIPHON_REPLAYER"] == {"Fn::GetAtt": ["DeadLettersRole", "RoleId"]}
+
+
+def test_tokens_are_those_of_one_issuer_for_one_audience():
+    (tokens,) = of_type("AWS::ApiGatewayV2::Authorizer").values()
+    assert tokens["AuthorizerType"] == "JWT"
+    assert tokens["JwtConfiguration"] == {
+        "Issuer": {"Ref": "Issuer"},
+        "Audience": {"Fn::Split": [",", {"Ref": "Audience"}]},
+    }
+    (rule,) = region()["Rules"].values()
+    assert rule["RuleCondition"] == {"Fn::Equals": [{"Ref": "Authorization"}, "JWT"]}
+    asserted = str([one["Assert"] for one in rule["Assertions"]])
+    assert "Issuer" in asserted
+    assert "Audience" in asserted
+
+
+def test_no_page_of_another_origin_may_call_and_calls_are_throttled():
+    (api,) = of_type("AWS::ApiGatewayV2::Api").values()
+    assert "CorsConfiguration" not in api
+    (stage,) = of_type("AWS::ApiGatewayV2::Stage").values()
+    assert stage["DefaultRouteSettings"] == {
+        "ThrottlingRateLimit": {"Ref": "RequestsPerSecond"},
+        "ThrottlingBurstLimit": {"Ref": "RequestsAtOnce"},
+    }
+    # An access log would hold the numbers that stand in URLs.
+    assert "AccessLogSettings" not in stage
