@@ -618,6 +618,27 @@ GUARDS = [
         "tests/handlers/test_eventual_mode.py::test_a_takeover_supersedes_what_it_did_not_receive_and_tells_its_producer_once",
     ),
     Guard(
+        "nothing is decided for a caller without a grant for it",
+        "handlers/commands.py",
+        "caller.check_sends(request)",
+        "pass",
+        "tests/handlers/test_access.py::test_without_a_grant_nothing_is_decided",
+    ),
+    Guard(
+        "no query is answered to a caller without a grant to read",
+        "handlers/queries.py",
+        "deps.access.by_http(event).check_reads()",
+        "pass",
+        "tests/handlers/test_access.py::test_queries_need_a_grant_to_read",
+    ),
+    Guard(
+        "a message is decided only with a grant of who has sent it",
+        "handlers/command_queue.py",
+        "deps.access.by_queue(record).check_sends(request)",
+        "pass",
+        "tests/handlers/test_access.py::test_a_message_without_a_grant_is_set_aside_undecided",
+    ),
+    Guard(
         "a command goes one hop and no more",
         "handlers/commands.py",
         "if request.origin is not None:",

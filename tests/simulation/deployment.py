@@ -73,6 +73,7 @@ def settings_of(function: str, region: str, regions: Sequence[str]) -> Settings:
             "ANTIPHON_FUNCTION": function,
             "ANTIPHON_REGIONS": ",".join(regions),
             "ANTIPHON_MODE": "STRONG",
+            "ANTIPHON_AUTHORIZATION": "NONE",
             "ANTIPHON_SECRET": SECRET,
             "ANTIPHON_ACCOUNT": ACCOUNT,
             "ANTIPHON_EVENTS_TABLE": "antiphon-events",
