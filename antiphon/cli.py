@@ -8,8 +8,8 @@ import typer
 from antiphon.answers import answers
 from antiphon.backup import backup
 from antiphon.bench import bench
-from antiphon.console.command import console
 from antiphon.connection import identify
+from antiphon.console.command import console
 from antiphon.dlq import dlq
 from antiphon.feed import feed
 from antiphon.forget import forget
