@@ -24,6 +24,7 @@ from tests.simulation.calls import Calls
 from tests.simulation.deployment import settings_of
 from tests.simulation.edges import edge_of
 from tests.simulation.history import Noted
+from tests.simulation.network import pairs_of
 from tests.simulation.plan import Chore
 from tests.simulation.streams import FunctionFailed
 
@@ -34,8 +35,8 @@ _QUEUE = "antiphon-commands.fifo"
 _SEGMENTS = 2
 _MOST_TRIES = 400
 _AGAIN_MS, _LONGEST_AGAIN_MS = 5_000.0, 60_000.0
-# Between two steps, and between two looks at what has to be waited for.
-_PAUSE_MS, _WAIT_MS = 200.0, 3_000.0
+# Between two steps, and between two looks at what has to be waited for, longer each time.
+_PAUSE_MS, _WAIT_MS, _LONGEST_WAIT_MS = 200.0, 3_000.0, 60_000.0
 
 
 class _Died(BaseException):
@@ -51,6 +52,8 @@ class Operator:
         # Its calls are told apart by what it does.
         self.function: str = chore.kind
         self.busy = True
+        # Whether it holds the region apart: a chore that is begun again cuts nothing twice.
+        self._is_cut_off = False
         others = [region for region in world.regions if region != chore.region]
         # A rebuild is done in its region; a region is moved through another, which is not lost.
         self.region = chore.region if chore.kind == "rebuild" else others[0]
@@ -68,10 +71,12 @@ class Operator:
 
     def _until_done(self, way: Any) -> None:
         for tried in range(1, _MOST_TRIES + 1):
+            wait_ms = _WAIT_MS / 2
             try:
                 for step in way(_Tools(self)):
                     waits = isinstance(step, Step) and step.waits
-                    self.world.time.sleep(_WAIT_MS if waits else _PAUSE_MS)
+                    wait_ms = min(2 * wait_ms, _LONGEST_WAIT_MS) if waits else _WAIT_MS / 2
+                    self.world.time.sleep(wait_ms if waits else _PAUSE_MS)
             except (StoreUnavailable, ClientError, FunctionFailed):
                 self.world.met(f"operator begins again: {self.chore.kind}")
             except _Died:
@@ -90,7 +95,7 @@ class Operator:
         region, moves, lost = self.chore.region, tools.moves(), self.chore.kind == "lose"
         self._note(f"{self.chore.kind} begins")
         if lost:
-            self.world.kill(region)
+            self._take_away(region)
             yield from moves.drain_lost(region)
         elif moves.states.read().state(region) is not RegionState.DRAINED:
             yield from moves.drain(region)
@@ -98,7 +103,23 @@ class Operator:
         self.world.met(f"operator: {self.chore.kind} done")
         self.world.time.sleep(self.chore.for_ms)
         if lost:
+            self._give_back(region)
+
+    def _take_away(self, region: str) -> None:
+        """Let the region be lost: dead, or alive where nobody reaches it."""
+        if not self.chore.isolated:
+            self.world.kill(region)
+        elif not self._is_cut_off:
+            self._is_cut_off = True
+            self.world.network.cut(pairs_of(self.world.regions, region))
+            self.world.met("lost region is only cut off")
+
+    def _give_back(self, region: str) -> None:
+        if not self.chore.isolated:
             self.world.revive(region)
+        elif self._is_cut_off:
+            self._is_cut_off = False
+            self.world.network.mend(pairs_of(self.world.regions, region))
 
     def _back(self, tools: "_Tools") -> Iterator[object]:
         """Bring the region back."""

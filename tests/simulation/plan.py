@@ -51,13 +51,17 @@ class Op:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Chore:
     """What an operator does: drain a region and bring it back after `for_ms`; lose it for that
-    long, with another one answering for it; or rebuild a projection in it."""
+    long, with another one answering for it; or rebuild a projection in it.
+
+    A region that is lost is dead, or, if `isolated`, alive and cut off from all the others.
+    """
 
     kind: ChoreKind
     at_ms: float
     region: str
     for_ms: float = 0.0
     projection: str = ""
+    isolated: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,6 +74,7 @@ class Climate:
     stream_reorders: float = 0.0
     stream_delay_ms: float = 200.0
     replica_lag_ms: float = 0.0
+    read_lag_ms: float = 0.0
     eventual_lags: float = 0.0
     slow_calls: float = 0.0
     cold_starts: float = 0.0

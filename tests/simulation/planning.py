@@ -42,7 +42,7 @@ CALL_SITES: dict[str, dict[str, int]] = {
         "GetItem keys": 2,
     },
     "queries": {
-        "GetItem views": 10, "Query events": 4, "Query views": 1, "GetItem events": 1,
+        "GetItem views": 10, "Query events": 2, "Query views": 1, "GetItem events": 1,
         "GetItem responses": 1, "GetItem control": 3, "GetItem keys": 8,
         "BatchGetItem keys": 1,
     },
@@ -50,18 +50,18 @@ CALL_SITES: dict[str, dict[str, int]] = {
     "drain": {
         "GetItem control": 3, "PutItem control": 2, "Query responses": 8, "Scan letters": 2,
         "Scan events": 3, "Query views": 1, "BatchGetItem views": 1, "GetItem events": 0,
-        "SendMessage lane": 0, "GetItem keys": 0, "BatchGetItem keys": 0,
+        "SendMessage lane": 0, "GetItem keys": 2, "BatchGetItem keys": 2,
     },
     "lose": {
         "GetItem control": 3, "PutItem control": 2, "Scan events": 3, "UpdateItem responses": 2,
-        "Query views": 1, "BatchGetItem views": 1, "GetItem responses": 0, "GetItem events": 0,
-        "SendMessage lane": 0, "Query responses": 0, "GetItem keys": 0, "BatchGetItem keys": 0,
+        "Query views": 1, "BatchGetItem views": 1, "GetItem responses": 3, "GetItem events": 0,
+        "SendMessage lane": 0, "Query responses": 4, "GetItem keys": 1, "BatchGetItem keys": 1,
     },
     "rebuild": {
         "Query views": 10, "PutItem views": 6, "GetItem views": 3, "Scan events": 3,
         "BatchGetItem views": 2, "DeleteItem views": 1, "Scan views": 1,
         "BatchWriteItem views": 1, "TransactWriteItems views": 0, "Query events": 0,
-        "GetItem keys": 0, "BatchGetItem keys": 0,
+        "GetItem keys": 2, "BatchGetItem keys": 1,
     },
 }  # fmt: skip
 CHORES: tuple[ChoreKind, ...] = ("drain", "lose", "rebuild")
@@ -74,7 +74,7 @@ _THROTTLED = (
     "BatchGetItem views", "SendMessage acks", "SendMessage lane", "PutEvents",
 )  # fmt: skip
 _BUSY_MS = 40_000.0
-# What operators do, plan by plan. Eleven in turn, so that each meets every tenth plan's outage.
+# What operators do, plan by plan. Eleven in turn, so that each meets every twentieth plan's outage.
 _TURNS: tuple[tuple[ChoreKind, ...], ...] = (
     ("drain",), (), ("rebuild",), (), ("lose",), (), ("drain", "rebuild"), (), ("rebuild",), (),
     ("lose", "rebuild"),
@@ -82,19 +82,22 @@ _TURNS: tuple[tuple[ChoreKind, ...], ...] = (
 # How many crashes a plan has of functions, and of each operator, one of each that can be in turn.
 _CRASHES_A_PLAN = 4
 _CRASHES_A_CHORE = 3
-_RARE = 2
+# What few runs come to, and in how many of them it ends the process.
+_RARE, _RARE_CRASHES = 2, 0.5
 _OUTAGES: tuple[OutageKind, ...] = (
     "cut", "cut", "cut", "slow", "kill", "throttle", "refuse_entries",
 )  # fmt: skip
 # How long an outage lasts: a glitch, or much longer.
 _SHORT_MS = (300.0, 3_000.0, 3_000.0, 3_000.0, 15_000.0, 15_000.0, 60_000.0)
 _LONG = 0.03
-# One plan in ten has one throttled until the queues that wait for it give up their messages.
+# One plan in twenty has one throttled until the queues that wait for it give up their messages.
 _GIVING_UP = ("TransactWriteItems views", "UpdateItem responses")
-_EVERY = 10
+_EVERY = 20
 _GIVEN_UP_MS = 2_400_000.0
 # How long a region is away once it is drained or lost.
 _AWAY_MS = (1_000.0, 1_000.0, 60_000.0)
+# How many of the lost regions are alive, and only cut off.
+_ISOLATED = 0.5
 
 
 def plan_of(seed: int, regions: Sequence[str] = REGIONS) -> Plan:
@@ -161,7 +164,7 @@ def _rare_crashes(chance: random.Random, functions: Sequence[str]) -> list[CallF
         CallFault(kind=chance.choice(_KINDS[:2]), region="", function=function, site=site, nth=0)
         for function in functions
         for site, usual in CALL_SITES[function].items()
-        if usual <= _RARE and chance.random() < 0.35
+        if usual <= _RARE and chance.random() < _RARE_CRASHES
     ]
 
 
@@ -198,7 +201,10 @@ def _chores(seed: int, chance: random.Random, regions: Sequence[str]) -> tuple[C
             chores.append(Chore(kind=kind, at_ms=at_ms, region=region, projection=projection))
         else:
             at_ms, for_ms = chance.uniform(200, _BUSY_MS / 2), chance.choice(_AWAY_MS)
-            chores.append(Chore(kind=kind, at_ms=at_ms, region=region, for_ms=for_ms))
+            isolated = kind == "lose" and chance.random() < _ISOLATED
+            chores.append(
+                Chore(kind=kind, at_ms=at_ms, region=region, for_ms=for_ms, isolated=isolated)
+            )
     return tuple(chores)
 
 
@@ -244,6 +250,7 @@ def _climate(chance: random.Random) -> Climate:
         stream_reorders=chance.choice((0.0, 0.2, 0.6)),
         stream_delay_ms=chance.choice((50.0, 250.0, 2_000.0)),
         replica_lag_ms=chance.choice((0.0, 20.0, 300.0)),
+        read_lag_ms=chance.choice((0.0, 20.0, 300.0)),
         eventual_lags=chance.choice((0.0, 0.2, 0.8)),
         slow_calls=chance.choice((0.0, 0.02, 0.1)),
         cold_starts=chance.choice((0.02, 0.1, 0.4)),

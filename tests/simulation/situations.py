@@ -51,6 +51,7 @@ _PATHS = (
     # Operators.
     *(f"operator: {done} done" for done in ("drain", "lose", "undrain", "rebuild")),
     *(f"operator died: {chore}" for chore in ("drain", "lose", "rebuild")),
+    "lost region is only cut off",
     *(f"region {state}" for state in ("leaving", "drained", "joining", "active")),
     "readers change over to another build",
     # Queues.

@@ -17,7 +17,8 @@ from tests.dynamodb.in_process import Change
 from tests.simulation.virtual_time import VirtualTime
 
 _WINDOW = 6
-_FIRST_PAUSE_MS, _LONGEST_PAUSE_MS = 250.0, 5_000.0
+# The pause doubles while a batch fails: what is refused for an hour costs few looks.
+_FIRST_PAUSE_MS, _LONGEST_PAUSE_MS = 250.0, 60_000.0
 Invoke = Callable[[dict[str, Any]], Any]
 
 

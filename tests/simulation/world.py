@@ -92,6 +92,8 @@ class World:
             appended=self.observer.appended,
             shown=self._shown,
             lag_ms=self._replica_lag_ms,
+            read_lag_ms=self.plan.climate.read_lag_ms,
+            chance=self._chances.of("reads of replicas"),
         )
         self.tables = {
             region: RegionalTables(
