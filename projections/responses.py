@@ -196,13 +196,13 @@ class ResponseStore:
         """Have an answer that another region has published: its body, and nothing to do here.
 
         What was built here and not published gives way to what was published there. It is kept
-        as long as it is there.
+        as long as it is there. Of somebody forgotten there may be no body any more, nor here then.
         """
-        assert answer.kept is not None
         assert answer.published_at_ms is not None
+        # As it is kept there: what is sealed stays sealed, and forgotten if it is.
+        body = {} if answer.kept is None else {"body": answer.kept}
         values: dict[str, Any] = {
-            # As it is kept there: what is sealed stays sealed, and forgotten if it is.
-            "body": answer.kept,
+            **body,
             "body_at": {"N": str(answer.stored_at_ms or answer.published_at_ms)},
             "published": {"N": str(answer.published_at_ms)},
             "expires": {"N": str(answer.published_at_ms // 1000 + self._bounds.answer_kept_s)},
@@ -210,10 +210,11 @@ class ResponseStore:
             **{f"{WAY}{r}": {"S": way.stored()} for r, way in answer.ways.items()},
         }
         sets = ", ".join(f"#n{n} = :v{n}" for n in range(len(values)))
+        gone = "pending, due" if body else "pending, due, body"
         self._update(
             answer.commit_id,
             {
-                "UpdateExpression": f"SET {sets} REMOVE pending, due",
+                "UpdateExpression": f"SET {sets} REMOVE {gone}",
                 "ConditionExpression": "attribute_not_exists(published)",
                 "ExpressionAttributeNames": {f"#n{n}": name for n, name in enumerate(values)},
                 "ExpressionAttributeValues": {

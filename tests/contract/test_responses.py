@@ -265,18 +265,19 @@ def test_what_is_pending_is_listed_and_counted_whatever_it_is_due(responses: Res
     assert responses.count_pending() == 28
 
 
+@pytest.mark.parametrize("body", ['{"theirs":1}', pytest.param(None, id="erased")])
 @pytest.mark.parametrize("before", ["nothing", "open", "built"])
 def test_an_answer_taken_over_is_as_it_was_published_and_no_longer_pending(
-    responses: ResponseStore, before: str
+    responses: ResponseStore, before: str, body: str | None
 ):
     answer = Response(
         commit_id=COMMIT,
         applied_at_ms={US: 1, EU: 2},
-        body='{"theirs":1}',
+        body=body,
         stored_at_ms=3,
         published_at_ms=4,
         ways={EU: Way(heard=7)},
-        kept={"S": '{"theirs":1}'},
+        kept=None if body is None else {"S": body},
     )
     if before != "nothing":
         responses.gather(COMMIT, {US: 1}, due_ms=5)

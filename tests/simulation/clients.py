@@ -62,6 +62,10 @@ class Clients:
             self._world.time.sleep(self._chance.uniform(50, 3_000))
         self._under_way[body] -= 1
 
+    def order(self, op: Op) -> tuple[int, dict[str, Any]] | None:
+        """Send a command once, as an operator's command line does; return what it is told."""
+        return self._exchange(op, op.region, "/commands", self._traced(op), body=self._body(op))
+
     def _reply_to(self, op: Op) -> dict[str, Any] | None:
         """Return the reply that an operation needs, waiting a little for it."""
         for _ in range(_LOOKS if op.after else 0):

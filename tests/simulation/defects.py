@@ -16,12 +16,14 @@ from eventstore.commits import Commit, to_item
 from eventstore.decisions import EventStore
 from eventstore.log import DynamoDBLog
 from eventstore.requests import Decision
+from eventstore.subject_keys import SubjectKeys
 from eventstore.tokens import TokenIndex
 from handlers import command_queue
 from projections import gaps, responder
 from projections.applying import Applied
 from projections.builds import Phase
 from projections.control import Control
+from projections.forgetting import Forgetting
 from projections.projector import Projector
 from projections.reading import Reader
 from projections.rebuild import Rebuild
@@ -311,6 +313,32 @@ def _expiring() -> Iterable[Any]:
         return update(self, commit_id, request)
 
     return [patch.object(ResponseStore, "_update", updated)]
+
+
+@_defect("forget without destroying the key", "forgotten-for-good", needs="forget")
+def _key_kept() -> Iterable[Any]:
+    def marked(self: SubjectKeys, aggregate_id: str, *, at_ms: int) -> None:
+        self._client.update_item(
+            TableName=self._table,
+            Key={"a": {"S": aggregate_id}},
+            UpdateExpression="SET f = :at",
+            ExpressionAttributeValues={":at": {"N": str(at_ms)}},
+        )
+
+    unwrapped = SubjectKeys._unwrapped
+
+    def still(self: SubjectKeys, item: Mapping[str, Any]) -> bytes | None:
+        return unwrapped(self, {name: told for name, told in item.items() if name != "f"})
+
+    return [
+        patch.object(SubjectKeys, "destroy", marked),
+        patch.object(SubjectKeys, "_unwrapped", still),
+    ]
+
+
+@_defect("forget without erasing what was made of the log", "views-equal-fold", needs="forget")
+def _nothing_erased() -> Iterable[Any]:
+    return [patch.object(Forgetting, "_erased", lambda _self, _commits: iter(()))]
 
 
 @_defect("read with a token without waiting for it", "token-read-not-older")

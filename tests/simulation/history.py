@@ -148,6 +148,20 @@ class Switched(Record):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Forgotten(Record):
+    """An operator was told that a subject is forgotten, in every region.
+
+    Args:
+        path: of what it is, as in a read's path: `subscribers`.
+        key: its natural key, as in a read's path.
+
+    """
+
+    path: str
+    key: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Noted(Record):
     """A fault, a crash, a region killed or lost, an operator's step: for people only."""
 
@@ -183,6 +197,8 @@ class Final:
         responses: region -> every item of its responses table.
         letters: region -> every item of its letters table.
         kept: every dead queue and on-failure destination.
+        legible: place -> what is stored there, item by item, as whoever has all keys that are
+            left can read it; of runs in which a subject was forgotten.
         unfinished: what still moved when the time was up, for people. It must be empty.
 
     """
@@ -192,6 +208,7 @@ class Final:
     responses: Mapping[str, tuple[Item, ...]] = field(default_factory=dict)
     letters: Mapping[str, tuple[Item, ...]] = field(default_factory=dict)
     kept: tuple[KeptMessage, ...] = ()
+    legible: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     unfinished: tuple[str, ...] = ()
 
 

@@ -16,6 +16,7 @@ from tests.simulation.history import (
     Applied,
     BodyStored,
     Final,
+    Forgotten,
     History,
     Invoked,
     KeptMessage,
@@ -33,7 +34,7 @@ _RECORDS: dict[str, type[Record]] = {
     kind.__name__: kind
     for kind in (
         Invoked, Returned, Lost, Appended, Applied, BodyStored, Published, StateChanged, Switched,
-        Noted,
+        Noted, Forgotten,
     )
 }  # fmt: skip
 _BYTES = "$bytes"
@@ -53,7 +54,7 @@ def from_json(text: bytes) -> History:
     """Return the history that `to_json` was given."""
     told = _with_bytes(orjson.loads(text))
     terms, final = told["terms"], told["final"]
-    by_region = ("views", "responses", "letters")
+    by_place = ("views", "responses", "letters", "legible")
     return History(
         terms=Terms(
             **terms
@@ -66,11 +67,26 @@ def from_json(text: bytes) -> History:
             kept=tuple(KeptMessage(**fields) for fields in final["kept"]),
             unfinished=tuple(final["unfinished"]),
             **{
-                name: {region: tuple(items) for region, items in final[name].items()}
-                for name in by_region
+                name: {place: tuple(items) for place, items in final[name].items()}
+                for name in by_place
             },
         ),
     )
+
+
+def plain_text(value: Any) -> str:
+    """Return a value as text in which bytes that are text stand as such: to look for words in."""
+    return orjson.dumps(_readable(value)).decode()
+
+
+def _readable(value: Any) -> Any:
+    if isinstance(value, bytes | bytearray):
+        return bytes(value).decode("utf-8", errors="replace")
+    if isinstance(value, Mapping):
+        return {key: _readable(entry) for key, entry in value.items()}
+    if isinstance(value, list | tuple):
+        return [_readable(entry) for entry in value]
+    return value
 
 
 def digest(history: History) -> str:

@@ -27,11 +27,11 @@ class Opening:
             fresh_s=_FOR_EVER_S,
             random_bytes=_none,
         )
-        self._cipher = Sealing(keys, tags=frozenset({"sub"}))
+        self.cipher = Sealing(keys, tags=frozenset({"sub"}))
 
     def __call__(self, item: Item) -> Item:
         """Return an item as it would stand in clear."""
-        [clear] = opened([item], self._cipher)
+        [clear] = opened([item], self.cipher)
         return clear
 
 

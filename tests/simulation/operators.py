@@ -1,4 +1,4 @@
-"""Operators: regions drained, lost and brought back, projections rebuilt, while faults go on.
+"""Operators: regions drained, lost, brought back, projections rebuilt, subscribers forgotten.
 
 An operator's process calls AWS as a function's does, and may die at any call: then another one
 begins the same again, as the documentation says that one may.
@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Any
 from botocore.exceptions import ClientError
 
 from antiphon.region_moves import moves_of
-from eventstore.errors import StoreUnavailable
+from eventstore.errors import StoreUnavailable, described
 from eventstore.scanning import LogScan
 from handlers.dependencies import Dependencies
 from handlers.edge import Edge
 from handlers.settings import Settings
+from projections import forgetting
 from projections.draining import RegionMoves, Step
 from projections.letters import LetterStore
 from projections.rebuild import TooSoon
@@ -23,7 +24,8 @@ from projections.regions import ControlStore, RegionState
 from tests.simulation.calls import Calls
 from tests.simulation.deployment import settings_of
 from tests.simulation.edges import edge_of
-from tests.simulation.history import Noted
+from tests.simulation.forgetter import forgetting_of
+from tests.simulation.history import Forgotten, Noted
 from tests.simulation.network import pairs_of
 from tests.simulation.plan import Chore
 from tests.simulation.streams import FunctionFailed
@@ -55,8 +57,8 @@ class Operator:
         # Whether it holds the region apart: a chore that is begun again cuts nothing twice.
         self._is_cut_off = False
         others = [region for region in world.regions if region != chore.region]
-        # A rebuild is done in its region; a region is moved through another, which is not lost.
-        self.region = chore.region if chore.kind == "rebuild" else others[0]
+        # A region is moved through another, which is not lost; all else is done in its region.
+        self.region = others[0] if chore.kind in {"drain", "lose"} else chore.region
 
     def crash(self) -> None:
         """End the process: whoever comes next begins with the same chore."""
@@ -64,7 +66,8 @@ class Operator:
 
     def run(self) -> None:
         """Do the chore, beginning again where that is needed."""
-        ways = [self._rebuild] if self.chore.kind == "rebuild" else [self._out, self._back]
+        of_one = {"rebuild": [self._rebuild], "forget": [self._forget]}
+        ways = of_one.get(self.chore.kind, [self._out, self._back])
         for way in ways:
             self._until_done(way)
         self.busy = False
@@ -74,13 +77,17 @@ class Operator:
             wait_ms = _WAIT_MS / 2
             try:
                 for step in way(_Tools(self)):
-                    waits = isinstance(step, Step) and step.waits
+                    waits = isinstance(step, Step | forgetting.Step) and step.waits
                     wait_ms = min(2 * wait_ms, _LONGEST_WAIT_MS) if waits else _WAIT_MS / 2
                     self.world.time.sleep(wait_ms if waits else _PAUSE_MS)
             except (StoreUnavailable, ClientError, FunctionFailed):
                 self.world.met(f"operator begins again: {self.chore.kind}")
             except _Died:
                 self.world.met(f"operator died: {self.chore.kind}")
+            except Exception as error:  # noqa: BLE001 - whatever it is, no operator may meet it
+                told = f"{self.chore.kind} of {self.chore.region}: {described(error)}"
+                self.world.surprises.append(told)
+                return
             else:
                 return
             self.world.time.sleep(min(_AGAIN_MS * tried, _LONGEST_AGAIN_MS))
@@ -128,6 +135,16 @@ class Operator:
             yield from moves.undrain(region)
         self._note("it serves again")
         self.world.met("operator: undrain done")
+
+    def _forget(self, tools: "_Tools") -> Iterator[object]:
+        """Have a subscriber forgotten in every region that is not lost."""
+        try:
+            yield from forgetting_of(self.world, tools.deps, self.chore, tools.states()).forget()
+        except forgetting.ForgettingRefused:
+            self.world.met("operator: nobody there to forget")
+            return
+        self.world.observer.record(Forgotten, path="subscribers", key=self.chore.imsi)
+        self.world.met("operator: forget done")
 
     def _rebuild(self, tools: "_Tools") -> Iterator[object]:
         """Build a projection anew: go on from whatever phase it is found in."""
@@ -187,13 +204,18 @@ class _Tools:
         settings, client = deps.settings, self._calls.dynamodb(deps.settings.region)
         return moves_of(
             deps,
-            states=ControlStore(client, table=settings.control_table, regions=world.regions),
+            states=self.states(),
             scan=LogScan(client, table=settings.events_table, together=_one_after_another),
             together=_one_after_another,
             queued=self._queued,
             letters_of=self._letters_of,
             sweep=lambda region: world.functions.invoke(region, "sweeper", {}),
         )
+
+    def states(self) -> ControlStore:
+        """Return the regions' states, as this operator's region reads them."""
+        settings, client = self.deps.settings, self._calls.dynamodb(self.deps.settings.region)
+        return ControlStore(client, table=settings.control_table, regions=self._world.regions)
 
     def _letters_of(self, region: str) -> LetterStore:
         settings, client = self.deps.settings, self._calls.dynamodb(region)

@@ -13,7 +13,7 @@ import orjson
 
 from tests.simulation.faults import CallFault, Outage
 
-ChoreKind = Literal["drain", "lose", "rebuild"]
+ChoreKind = Literal["drain", "lose", "rebuild", "forget"]
 OpKind = Literal["command", "queue", "read", "status"]
 
 
@@ -51,7 +51,8 @@ class Op:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Chore:
     """What an operator does: drain a region and bring it back after `for_ms`; lose it for that
-    long, with another one answering for it; or rebuild a projection in it.
+    long, with another one answering for it; rebuild a projection in it; or forget a subscriber
+    through it.
 
     A region that is lost is dead, or, if `isolated`, alive and cut off from all the others.
     """
@@ -62,6 +63,7 @@ class Chore:
     for_ms: float = 0.0
     projection: str = ""
     isolated: bool = False
+    imsi: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from tests.simulation.chances import Chances
 from tests.simulation.faults import CallFault, CallFaultKind, Outage, OutageKind
 from tests.simulation.plan import Chore, ChoreKind, Climate, Plan
-from tests.simulation.workload import Workload
+from tests.simulation.workload import SUBSCRIBERS, Workload
 
 REGIONS = ("us-east-1", "eu-west-1", "ap-south-1")
 # Every call that a function makes, with how many of them a run makes about, in a region; 0 for
@@ -55,7 +55,7 @@ CALL_SITES: dict[str, dict[str, int]] = {
     "lose": {
         "GetItem control": 3, "PutItem control": 2, "Scan events": 3, "UpdateItem responses": 2,
         "Query views": 1, "BatchGetItem views": 1, "GetItem responses": 3, "GetItem events": 0,
-        "SendMessage lane": 0, "Query responses": 4, "GetItem keys": 1, "BatchGetItem keys": 1,
+        "SendMessage lane": 0, "Query responses": 1, "GetItem keys": 1, "BatchGetItem keys": 1,
     },
     "rebuild": {
         "Query views": 10, "PutItem views": 6, "GetItem views": 3, "Scan events": 3,
@@ -63,8 +63,14 @@ CALL_SITES: dict[str, dict[str, int]] = {
         "BatchWriteItem views": 1, "TransactWriteItems views": 0, "Query events": 0,
         "GetItem keys": 2, "BatchGetItem keys": 1,
     },
+    "forget": {
+        "GetItem control": 1, "Query events": 1, "GetItem keys": 3, "GetItem responses": 5,
+        "Scan letters": 4, "UpdateItem keys": 1, "Query views": 6, "DeleteItem views": 3,
+        "UpdateItem views": 0, "Query snapshots": 0, "DeleteItem snapshots": 1,
+        "UpdateItem responses": 5, "GetItem letters": 0, "UpdateItem letters": 0,
+    },
 }  # fmt: skip
-CHORES: tuple[ChoreKind, ...] = ("drain", "lose", "rebuild")
+CHORES: tuple[ChoreKind, ...] = ("drain", "lose", "rebuild", "forget")
 FUNCTIONS = tuple(function for function in CALL_SITES if function not in CHORES)
 _KINDS: tuple[CallFaultKind, ...] = (
     "crash_before", "crash_after", "lose_request", "lose_answer", "throttle",
@@ -76,8 +82,8 @@ _THROTTLED = (
 _BUSY_MS = 40_000.0
 # What operators do, plan by plan. Eleven in turn, so that each meets every twentieth plan's outage.
 _TURNS: tuple[tuple[ChoreKind, ...], ...] = (
-    ("drain",), (), ("rebuild",), (), ("lose",), (), ("drain", "rebuild"), (), ("rebuild",), (),
-    ("lose", "rebuild"),
+    ("drain",), ("forget",), ("rebuild",), ("drain", "forget"), ("lose",), (),
+    ("drain", "rebuild"), ("lose", "forget"), ("rebuild",), ("forget",), ("lose", "rebuild"),
 )  # fmt: skip
 # How many crashes a plan has of functions, and of each operator, one of each that can be in turn.
 _CRASHES_A_PLAN = 4
@@ -191,11 +197,14 @@ def _call_fault(chance: random.Random, regions: Sequence[str], *, function: str)
 
 
 def _chores(seed: int, chance: random.Random, regions: Sequence[str]) -> tuple[Chore, ...]:
-    """Return what operators do: one region at most is moved, beside that one rebuild."""
+    """Return what operators do: at most one region moved, one rebuild, one forgetting."""
     chores: list[Chore] = []
     for kind in _TURNS[seed % len(_TURNS)]:
         region = chance.choice(regions)
-        if kind == "rebuild":
+        if kind == "forget":
+            at_ms, imsi = chance.uniform(_BUSY_MS / 4, _BUSY_MS), chance.choice(SUBSCRIBERS)["imsi"]
+            chores.append(Chore(kind=kind, at_ms=at_ms, region=region, imsi=imsi))
+        elif kind == "rebuild":
             at_ms = chance.uniform(200, _BUSY_MS)
             projection = chance.choice(("subscriber-view", "network-inventory", "activity"))
             chores.append(Chore(kind=kind, at_ms=at_ms, region=region, projection=projection))

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from tests.simulation import outages
 from tests.simulation.deployment import QUEUES, SECRET, settings_of
+from tests.simulation.forgetter import legible
 from tests.simulation.functions import SANDBOXES, TIMEOUTS_S, Sandbox
 from tests.simulation.history import Final, History, KeptMessage, Terms
 from tests.simulation.plan import Plan
@@ -124,6 +125,7 @@ def _final(world: World) -> Final:
         responses=of("antiphon-responses"),
         letters=of("antiphon-letters"),
         kept=(*dead, *world.kept),
+        legible=legible(world) if any(one.kind == "forget" for one in world.plan.chores) else {},
         unfinished=tuple(world.under_way()),
     )
 

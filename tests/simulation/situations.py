@@ -49,8 +49,9 @@ _PATHS = (
     "token read stale, as asked",
     "strong read folds the rest",
     # Operators.
-    *(f"operator: {done} done" for done in ("drain", "lose", "undrain", "rebuild")),
-    *(f"operator died: {chore}" for chore in ("drain", "lose", "rebuild")),
+    *(f"operator: {done} done" for done in ("drain", "lose", "undrain", "rebuild", "forget")),
+    *(f"operator died: {chore}" for chore in ("drain", "lose", "rebuild", "forget")),
+    "read: 410",
     "lost region is only cut off",
     *(f"region {state}" for state in ("leaving", "drained", "joining", "active")),
     "readers change over to another build",

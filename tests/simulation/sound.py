@@ -6,17 +6,23 @@ what it must find is made by altering this. Nothing happens here that the test d
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
+from itertools import product
 from typing import Any
 
 from antiphon.opening import opened
+from eventstore.sealing import Sealing
+from eventstore.subject_keys import SubjectKeys
 from tests.dynamodb.in_process import Change
 from tests.dynamodb.regions import InProcessRegions
+from tests.handlers.forgetter import forgetting
 from tests.handlers.network import REGIONS, Network
 from tests.simulation.history import (
     Appended,
     Applied,
     BodyStored,
     Final,
+    Forgotten,
     History,
     Invoked,
     KeptMessage,
@@ -25,8 +31,10 @@ from tests.simulation.history import (
     Returned,
     Terms,
 )
+from tests.simulation.history_json import plain_text
 
 US, EU, AP = REGIONS
+FORGOTTEN_IMSI = "262011234567888"
 IMSI = "262011234567890"
 ELEMENT = "gnb-ber-0001"
 SECRET = "a secret of the tests"
@@ -38,6 +46,18 @@ class SoundRun:
     def __init__(self) -> None:
         self._engine = InProcessRegions()
         self.network = Network(self._engine)
+        # Who watches goes by a key for ever, and so knows what was told before it was destroyed.
+        deps = self.network[US].deps
+        keys = SubjectKeys(
+            self._engine.client("dynamodb", US),
+            deps.subject_keys._kms,
+            table=deps.settings.keys_table,
+            kms_key=deps.settings.kms_key,
+            elapsed_s=lambda: 0.0,
+            fresh_s=float("inf"),
+            random_bytes=bytes,
+        )
+        self._cipher = Sealing(keys, tags=frozenset({"sub"}))
         self.ms = 0.0
         self.recorder = Recorder(lambda: self.ms)
         self._taken = dict.fromkeys(REGIONS, 0)
@@ -69,7 +89,7 @@ class SoundRun:
             self._taken[region] = len(changes)
 
     def _in_clear(self, item: dict[str, Any]) -> dict[str, Any]:
-        [clear] = opened([item], self.network[US].deps.cipher)
+        [clear] = opened([item], self._cipher)
         return clear
 
     def _take(self, region: str, change: Change) -> None:
@@ -139,6 +159,22 @@ class SoundRun:
                 )
             )
 
+    def forget(self, imsi: str) -> None:
+        """Forget a subscriber as an operator does, with the command sent like any other."""
+
+        def order() -> str:
+            body = command("ForgetSubscriber", 1) | {"data": {"imsi": imsi}, "producer": "operator"}
+            return str(self.post(US, body)["commit"])
+
+        way = replace(forgetting(self.network, imsi), order=order)
+        for step in way.forget():
+            self.take_changes()
+            if step.waits:
+                self.settle()
+                self.network.elapsed_s += 1
+        self.take_changes()
+        self.recorder.take(Forgotten, path="subscribers", key=imsi)
+
     def settle(self) -> None:
         """Deliver everything until nothing is on its way, one region after the other."""
         for _ in range(10):
@@ -165,14 +201,29 @@ class SoundRun:
                 responses={region: tuple(self._items(region, "responses")) for region in REGIONS},
                 letters={region: tuple(self._items(region, "letters")) for region in REGIONS},
                 kept=tuple(self._kept),
+                legible=self._legible(),
             ),
         )
 
+    def _legible(self) -> dict[str, tuple[str, ...]]:
+        """Return what can be read with the keys that are left."""
+        cipher = self.network[US].deps.cipher
+        return {
+            f"{region} {kind}": tuple(map(plain_text, opened(self._raw(region, kind), cipher)))
+            for region, kind in (
+                (US, "events"),
+                *product(REGIONS, ("views", "responses", "snapshots", "letters")),
+            )
+        }
+
     def _items(self, region: str, kind: str) -> list[dict[str, Any]]:
+        return [self._in_clear(item) for item in self._raw(region, kind)]
+
+    def _raw(self, region: str, kind: str) -> list[dict[str, Any]]:
         client = self._engine.client("dynamodb", region)
         table = getattr(self.network[region].deps.settings, f"{kind}_table")
         items: list[dict[str, Any]] = client.scan(TableName=table)["Items"]
-        return [self._in_clear(item) for item in items]
+        return items
 
 
 def command(name: str, number: int, /, **data: Any) -> dict[str, Any]:
@@ -199,6 +250,7 @@ def sound_history() -> History:
     """Return a run with something for every invariant to look at."""
     run = SoundRun()
     _commands(run)
+    _forgetting(run)
     _reads(run)
     return run.history()
 
@@ -249,3 +301,17 @@ def _reads(run: SoundRun) -> None:
     run.get(AP, "/network-elements", site="ber-mitte-3")
     run.get(AP, "/subscribers/262011234567891")
     run.get(US, f"/subscribers/{IMSI}", consistency="strong")
+
+
+def _forgetting(run: SoundRun) -> None:
+    """Forget a subscriber of whom there is something of every kind."""
+    named = {"imsi": FORGOTTEN_IMSI}
+    run.post(US, command("ActivateSubscriber", 20, **{**ACTIVATE, **named}))
+    run.post(EU, command("SuspendSubscriber", 21, reason="fraud", **named))
+    run.settle()
+    run.get(AP, f"/subscribers/{FORGOTTEN_IMSI}")
+    run.forget(FORGOTTEN_IMSI)
+    run.post(AP, command("ResumeSubscriber", 22, **named))
+    run.settle()
+    for path in ("", "/timeline", "/history"):
+        run.get(EU, f"/subscribers/{FORGOTTEN_IMSI}{path}")

@@ -20,7 +20,7 @@ from tests.simulation.altered import (
     with_record,
     without_commit,
 )
-from tests.simulation.broken import answers, log, reads, results, views
+from tests.simulation.broken import answers, forgetting, log, reads, results, views
 from tests.simulation.broken.cases import (
     CASES,
     NETWORK_ELEMENT,
@@ -47,7 +47,7 @@ from tests.simulation.history import (
 )
 from tests.simulation.sound import AP, EU, US, sound_history
 
-NOTED = (log, results, reads, answers, views)
+NOTED = (log, results, reads, answers, views, forgetting)
 
 
 @pytest.fixture(scope="module")

@@ -31,6 +31,7 @@ FIELDS: dict[str, dict[str, Any]] = {
     "SuspendSubscriber": REASON,
     "ResumeSubscriber": {},
     "TerminateSubscriber": REASON,
+    "ForgetSubscriber": {},
     "RegisterNetworkElement": {**SITE, "plmn": st.just("262-01")},
     "ApplyConfiguration": {"base_revision": REVISION, "parameters": PARAMETERS},
     "RollBackConfiguration": {"revision": REVISION},
@@ -60,8 +61,7 @@ def by_domain(aggregate: Aggregate[Any], state: Any, name: str, data: Any) -> tu
 
 def test_the_model_knows_every_command_and_event_version_of_the_domain():
     commands_of_the_domain = {c.__name__ for a in REGISTRY.aggregates for c in a.commands}
-    # Forgetting is an operator's, who is not simulated doing it.
-    assert set(BY_COMMAND) == set(FIELDS) == commands_of_the_domain - {"ForgetSubscriber"}
+    assert set(BY_COMMAND) == set(FIELDS) == commands_of_the_domain
     for model in MODELS:
         aggregate = REGISTRY.aggregate_by_tag(model.tag)
         versions = {e.__name__: e.version for e in aggregate.events if e.version > 1}

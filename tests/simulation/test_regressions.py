@@ -11,6 +11,7 @@ from typing import Any
 from unittest.mock import patch
 
 from projections.responder import Responder
+from projections.responses import ResponseStore
 from tests.simulation.history_json import digest
 from tests.simulation.other_process import said_by_another_process
 from tests.simulation.planning import plan_of
@@ -39,6 +40,21 @@ def answers_marked_in_the_order_of_a_set() -> str:
 
 
 SEED = 3
+LOST_AND_FORGOTTEN = 18
+
+
+def test_a_region_comes_back_though_answers_were_erased_that_another_gave_for_it():
+    """Bringing it back ended with an assertion, and so would have every other try."""
+    code = "body = {} if answer.kept is None else {'body': answer.kept}"
+    with as_it_was(
+        ResponseStore,
+        "take_over",
+        now=code.replace("'", '"'),
+        then="assert answer.kept is not None; body = {'body': answer.kept}",
+    ):
+        run = play(plan_of(LOST_AND_FORGOTTEN))
+
+    assert any("AssertionError" in surprise for surprise in run.surprises)
 
 
 def test_answers_are_marked_in_an_order_that_does_not_depend_on_the_process():

@@ -177,8 +177,8 @@ class Workload:
         if level == "token" and first.kind == "command":
             which = _which(first.body["data"])
             more = {"after": first.id, "uses": "token"}
-            query = {"wait_ms": self._chance.choice(("0", "500", "5000"))}
-            if self._chance.random() < 0.3:
+            query = {"wait_ms": self._chance.choice(("0", "0", "500", "5000"))}
+            if self._chance.random() < 0.6:
                 query["on_timeout"] = "stale"
         elif level == "strong":
             query = {"consistency": "strong"}

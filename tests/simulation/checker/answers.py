@@ -61,7 +61,8 @@ def _built(index: Index, record: BodyStored | Published, commit_id: str, found: 
         return
     # The published body is the stored one as a rule: what it says is looked at once.
     known = index.untrue.get((commit_id, record.body))
-    wrong = list(_untrue(index, commit, body) if known is None else known)
+    bare = _is_bare(index, commit, body, step=record.step)
+    wrong = list(_untrue(index, commit, body, bare=bare) if known is None else known)
     index.untrue[commit_id, record.body] = tuple(wrong)
     if isinstance(record, Published) and record.detail_type != DETAIL_TYPES[commit.outcome]:
         wrong.append("detail-type")
@@ -69,7 +70,8 @@ def _built(index: Index, record: BodyStored | Published, commit_id: str, found: 
         wrong.append("time: it is before the commit")
     text = f"it tells what is not so: {', '.join(wrong)}"
     found.expect("event-b-tells-its-commit", not wrong, text, about=commit_id, steps=steps)
-    _state(index, record, commit, body, found)
+    if not bare:
+        _state(index, record, commit, body, found)
     for region in body["regions"]:
         if region not in index.regions.states:
             continue
@@ -83,7 +85,13 @@ def _built(index: Index, record: BodyStored | Published, commit_id: str, found: 
         _required(index, record, commit, body, found)
 
 
-def _untrue(index: Index, commit: Logged, body: dict[str, Any]) -> list[str]:
+def _is_bare(index: Index, commit: Logged, body: dict[str, Any], *, step: int) -> bool:
+    """Say whether an answer rightly tells nothing of its subject, which was to be forgotten."""
+    empty = body.get("events") == [] and body.get("state") is None
+    return empty and index.chains[commit.aggregate].is_forgotten_at(step)
+
+
+def _untrue(index: Index, commit: Logged, body: dict[str, Any], *, bare: bool) -> list[str]:
     """Return the fields in which an answer differs from its commit."""
     answer_id = index.names.answer_id(
         token=commit.token, position=commit.position, outcome=commit.outcome
@@ -94,7 +102,7 @@ def _untrue(index: Index, commit: Logged, body: dict[str, Any]) -> list[str]:
         "command": commit.stamp | {"commit": commit.id},
         "aggregate_id": commit.aggregate,
         "sequence": commit.sequence,
-        "events": commit.told_events(),
+        "events": [] if bare else commit.told_events(),
         "origin": commit.origin,
         "consistency_token": token_of(index, commit),
         "correlation_id": commit.correlation_id,
@@ -166,7 +174,15 @@ def _one_body(
         text = "it has another body than before"
         # One that comes back takes home what was told for it while nobody could ask it.
         brought_home = alone and told.get(record.body, record.region) != record.region
-        same = first == record.body or brought_home
+        # Where what was stored opens no more, an answer that tells nothing takes its place.
+        body = index.body(record.body)
+        bare = (
+            commit is not None
+            and commit.aggregate in index.chains
+            and isinstance(body, dict)
+            and _is_bare(index, commit, body, step=record.step)
+        )
+        same = first == record.body or brought_home or bare
         by_place[place] = record.body
         if isinstance(record, Published):
             told.setdefault(record.body, record.region)
@@ -198,7 +214,10 @@ def _closed(index: Index, region: str, item: Item, found: Findings) -> None:
     """A response item at the end: of a commit here, published, its answer told as it has it."""
     about = item["c"]["S"]
     commit = index.commits.get(about)
-    wrong = [f"it has no {name}" for name in ("body", "published") if name not in item]
+    chain = index.chains.get(commit.aggregate) if commit is not None else None
+    may_lack = {"body"} if chain is not None and chain.forgotten is not None else set()
+    needed = {"body", "published"} - may_lack
+    wrong = [f"it has no {name}" for name in sorted(needed) if name not in item]
     wrong += [f"it has still {name}" for name in ("pending", "due") if name in item]
     if "expires" in item:
         kept_s = int(item["expires"]["N"]) - int(item.get("published", {"N": 0})["N"]) // 1000

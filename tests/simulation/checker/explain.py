@@ -13,6 +13,7 @@ from tests.simulation.history import (
     Appended,
     Applied,
     BodyStored,
+    Forgotten,
     History,
     Invoked,
     Lost,
@@ -78,7 +79,7 @@ def _concerns(record: Record, keys: frozenset[str]) -> bool:  # noqa: PLR0911 - 
             return commit in keys or commit.rpartition(".")[0] in keys
         case Published():
             return any(one in keys for one in _aggregates(record.body)[:1])
-        case Noted() | StateChanged() | Switched():
+        case Noted() | StateChanged() | Switched() | Forgotten():
             return True
         case _:
             return False
@@ -115,6 +116,8 @@ def _text(record: Record) -> str:  # noqa: C901, PLR0911 - a kind, a case
             return f"is {record.state}"
         case Switched():
             return f"reads {record.projection} version {record.version}"
+        case Forgotten():
+            return f"{record.path}/{record.key} is forgotten"
         case Noted():
             return f"{record.what} {record.about}".strip()
         case _:

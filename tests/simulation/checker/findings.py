@@ -37,6 +37,7 @@ INVARIANTS: Final = {
     "list-shows-the-log": "every document in a list is a fold of the log and belongs there",
     "history-is-the-log": "history is the log up to a sequence or time, exactly",
     "status-is-true": "what became of a command is told as it is",
+    "gone-is-gone": "of who was forgotten reads show nothing any more, and say so",
     # Event B.
     "acknowledged-after-applied": "a region that is told to have applied a commit has",
     "event-b-after-all-applied": "when Event B is built, every region in it has applied the commit",
@@ -49,6 +50,7 @@ INVARIANTS: Final = {
     # The read side.
     "view-moves-over-the-log": "a view moves forward only, from where it is to the end of a commit",
     "views-equal-fold": "at the end every view of every region is the fold of the log",
+    "forgotten-for-good": "of who was forgotten nothing that is left anywhere can be read",
     "letters-lose-nothing": "what was set aside is whole, and its aggregate is not forgotten",
     "readable": "everything that is stored and told has the form that the documents give it",
     "came-to-rest": "once faults have ended nothing moves any more",

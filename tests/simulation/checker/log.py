@@ -15,7 +15,7 @@ from typing import Any
 import orjson
 
 from tests.simulation.checker.identifiers import EPOCH_SPAN
-from tests.simulation.checker.reference import BY_TAG, Model, State
+from tests.simulation.checker.reference import BY_TAG, FORGOTTEN_BY, Model, State
 from tests.simulation.history import Item
 
 Document = dict[str, Any] | None
@@ -118,6 +118,15 @@ class Chain:
         """Return the last position that was in the log at a step."""
         found = bisect_right(self.appended_steps, step)
         return self.appended_last[found - 1] if found else 0
+
+    @property
+    def forgotten(self) -> Logged | None:
+        """The commit that says that the subject is to be forgotten, if there is one."""
+        return next((c for c in self.commits if c.events[0][0].endswith(f".{FORGOTTEN_BY}")), None)
+
+    def is_forgotten_at(self, step: int) -> bool:
+        """Say whether the log said at a step that the subject is to be forgotten."""
+        return self.forgotten is not None and (self.forgotten.appended or 0) <= step
 
     @property
     def head(self) -> int:

@@ -154,7 +154,11 @@ def _command(index: Index, reading: Reading) -> list[str]:
     if commit is None or not _was_there(commit, reading.end):
         return ["it is not in the log"]
     reply = reading.reply
-    answered = commit.outcome == "accepted" and reply["answer"] is not None
+    gone = reply.get("forgotten", False)
+    chain = index.chains.get(commit.aggregate)
+    if gone and (chain is None or not chain.is_forgotten_at(reading.end)):
+        return ["it says that its subject is forgotten"]
+    answered = commit.outcome == "accepted" and (gone or reply["answer"] is not None)
     wanted = {
         "status": "answered" if answered else commit.outcome,
         "commit": commit.id,

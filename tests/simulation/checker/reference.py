@@ -17,6 +17,8 @@ Data = Mapping[str, Any]
 Decision = list[tuple[str, dict[str, Any]]] | str
 
 KEPT_REVISIONS = 32
+# The event after which there is nobody any more whom the events before it tell of.
+FORGOTTEN_BY = "SubscriberForgotten"
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,11 +37,15 @@ class Model:
     event_versions: Mapping[str, int]
 
 
-def _decide_subscriber(state: State, command: str, data: Data) -> Decision:  # noqa: C901, PLR0911 - a row, a case
+def _decide_subscriber(state: State, command: str, data: Data) -> Decision:  # noqa: C901, PLR0911, PLR0912 - a row, a case
     if state is None:
         if command == "ActivateSubscriber":
             return [("SubscriberActivated", dict(data))]
         return "unknown_subscriber"
+    if command == "ForgetSubscriber":
+        return [] if state["status"] == "forgotten" else [(FORGOTTEN_BY, {})]
+    if state["status"] == "forgotten":
+        return "subscriber_forgotten"
     if state["status"] == "terminated":
         same = command == "TerminateSubscriber" and data["reason"] == state["reason"]
         return [] if same else "subscriber_terminated"
@@ -82,6 +88,9 @@ def _evolve_subscriber(state: State, event: str, data: Data) -> State:
             return {**_some(state), "status": "terminated", "reason": data["reason"]}
         case "ServiceProfileChanged" | "MsisdnChanged":
             return {**_some(state), **data}
+        case "SubscriberForgotten":
+            nobody = dict.fromkeys(("imsi", "msisdn", "iccid", "service_profile"), "forgotten")
+            return {**nobody, "status": "forgotten", "reason": None}
         case _:
             raise ValueError(f"a subscriber has no event {event}")
 
@@ -177,11 +186,12 @@ SUBSCRIBER = Model(
             "SuspendSubscriber",
             "ResumeSubscriber",
             "TerminateSubscriber",
+            "ForgetSubscriber",
         ]
     ),
     decide=_decide_subscriber,
     evolve=_evolve_subscriber,
-    shown=lambda state: state,
+    shown=lambda state: None if state is None or state["status"] == "forgotten" else state,
     view="subscriber-view",
     path="subscribers",
     event_versions={},

@@ -12,6 +12,7 @@ _HEALTH = "/health"
 _PROBLEMS = {
     "malformed": 400,
     "not_found": 404,
+    "forgotten": 410,
     "conflict": 409,
     "dependency_not_reached": 409,
     "superseded": 409,
@@ -175,6 +176,8 @@ def _justified(index: Index, call: Call, commit: Logged | None, found: Findings)
         case "dependency_not_reached":
             needed = index.commits.get(named_by(index, call.envelope.get("depends_on") or ""))
             right = needed is None or (needed.appended or 0) > call.sent.step
+        case "forgotten":
+            right = chain is not None and chain.is_forgotten_at(call.end)
         case code:
             right = code not in _NEVER_OF_A_VALID_ONE and code != "superseded"
     text = f"nothing justified {call.status} {call.code}"
@@ -205,6 +208,9 @@ def _reading_justified(index: Index, reading: Reading, found: Findings) -> None:
         waited_ms = reading.ended.at_ms - reading.sent.at_ms if reading.ended else 0.0
         asked_ms = float(reading.sent.query.get("wait_ms", "2000"))
         right = index.least_applied(reading) < reading.token[2] and waited_ms >= asked_ms
+    if reading.code == "forgotten":
+        chain = index.chains.get(reading.aggregate)
+        right = chain is not None and chain.is_forgotten_at(reading.end)
     text = f"nothing justified {reading.status} {reading.code}"
     found.expect("refusal-justified", right, text, about=reading.sent.op, steps=reading.steps)
 

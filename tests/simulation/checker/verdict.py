@@ -6,7 +6,16 @@
 from collections import Counter
 from dataclasses import dataclass
 
-from tests.simulation.checker import answers, letters, log_rules, other_reads, reads, results, views
+from tests.simulation.checker import (
+    answers,
+    forgetting,
+    letters,
+    log_rules,
+    other_reads,
+    reads,
+    results,
+    views,
+)
 from tests.simulation.checker.findings import Findings, Violation
 from tests.simulation.checker.index import index_of
 from tests.simulation.history import History
@@ -32,7 +41,7 @@ class Verdict:
 def check(history: History) -> Verdict:
     """Hold a history against every invariant."""
     index, found = index_of(history), Findings()
-    for rules in (log_rules, results, reads, other_reads, answers, views, letters):
+    for rules in (log_rules, results, reads, other_reads, answers, views, letters, forgetting):
         try:
             rules.check(index, found)
         except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
