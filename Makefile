@@ -1,5 +1,5 @@
 # Two commands matter: `make run` and `make test`. Both set up what they need.
-.PHONY: help setup run package test browser faults test-dynamodb-local rebuild-100k check format clean
+.PHONY: help setup run package deploy destroy test browser faults test-dynamodb-local rebuild-100k check format clean
 .DEFAULT_GOAL := help
 
 PYTHON ?= python3
@@ -18,6 +18,7 @@ help:
 	@echo 'make test-dynamodb-local  the contracts of the stores on AWS DynamoDB Local (needs Java 17 and npm)'
 	@echo 'make rebuild-100k  rebuild 100,000 commits beside a feed, killed twice (minutes)'
 	@echo 'make package the functions, as Lambda gets them (ARGS="--for x86_64", or --for here for antiphon up --package)'
+	@echo 'make deploy FILE=antiphon.yaml  to AWS, as the file says (docs/DEPLOY.md); make destroy takes it away'
 	@echo 'make check   what CI runs: format, lint, types, import rules, templates, tests'
 	@echo 'make setup   only install; the command line is then $(BIN)/antiphon'
 	@echo 'make format  put the code into its format'
@@ -39,6 +40,10 @@ run: $(STAMP)
 
 package: $(STAMP)
 	@$(BIN)/antiphon package $(ARGS)
+
+# docs/DEPLOY.md says what is in FILE.
+deploy destroy: $(STAMP)
+	@$(BIN)/antiphon $@ $(FILE) $(ARGS)
 
 # Two at a time; tests/conftest.py says which of them never run beside each other.
 test: $(STAMP)

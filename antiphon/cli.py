@@ -10,6 +10,7 @@ from antiphon.backup import backup
 from antiphon.bench import bench
 from antiphon.connection import identify
 from antiphon.console.command import console
+from antiphon.deploy import deploy, destroy
 from antiphon.dlq import dlq
 from antiphon.feed import feed
 from antiphon.forget import forget
@@ -24,6 +25,7 @@ from antiphon.run import run
 from antiphon.schemas import schemas
 from antiphon.send import send
 from antiphon.simulate import simulate
+from antiphon.smoke import smoke
 from antiphon.status import status
 from antiphon.trace import trace
 from antiphon.up import up
@@ -135,3 +137,15 @@ app.command(
 app.command(
     rich_help_panel=DEPLOY, epilog="Examples: antiphon package; antiphon package --for here"
 )(package)
+app.command(
+    rich_help_panel=DEPLOY,
+    epilog="Examples: antiphon deploy antiphon.yaml; antiphon deploy antiphon.yaml --dry-run",
+)(deploy)
+app.command(
+    rich_help_panel=DEPLOY, epilog="Examples: antiphon smoke antiphon.yaml; antiphon smoke"
+)(smoke)
+app.command(
+    rich_help_panel=DEPLOY,
+    epilog="Example: antiphon destroy antiphon.yaml --unprotect antiphon-events "
+    "--unprotect antiphon-control --unprotect antiphon-keys",
+)(destroy)

@@ -4,8 +4,6 @@ However it ends, on Ctrl-C, SIGTERM, a closed terminal or a failure, the regions
 stopped first. Local only.
 """
 
-import os
-import secrets
 import threading
 import time
 from collections.abc import Iterator
@@ -31,14 +29,13 @@ from antiphon.scenario import Scenario, load, shipped
 from antiphon.scenario_player import playing
 from antiphon.signals import signals_as_interrupts, signals_ignored
 from antiphon.terminal import heading, say
+from infra.deploy.secret_file import secret_in
 from infra.local.regions import EngineFailed, LocalConfig, LocalRegions, PortInUse
 
 CHECK_INTERVAL_S = 1.0
 DEFAULT_REGIONS = ",".join(LocalConfig().regions)
 MIN_REGIONS = 3
 CONSOLE = "antiphon.console"
-# What the template asks of it.
-SECRET_LENGTH = 32
 KEY_LENGTH = 16
 
 
@@ -147,16 +144,9 @@ def _secret_in(file: Path | None) -> str | None:
     if file is None:
         return None
     try:
-        if not file.exists():
-            # Nobody else may read it, not even for a moment.
-            with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as new:
-                new.write(secrets.token_hex(32))
-        secret = file.read_text().strip()
-    except (OSError, UnicodeDecodeError) as error:
+        return secret_in(file, make=True)
+    except (OSError, ValueError) as error:
         raise Problem(f"the secret in {file} cannot be read or made: {error}") from error
-    if len(secret) < SECRET_LENGTH:
-        raise Problem(f"{file} holds no secret: it needs at least {SECRET_LENGTH} characters")
-    return secret
 
 
 def local_config(

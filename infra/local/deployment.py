@@ -1,7 +1,7 @@
 """Deploy the templates of infra/sam to the engines, as they are.
 
-What AWS would get is what the engines get: the package goes to S3, the stacks
-are made by CloudFormation from the files. Only the parameters are local: the
+What AWS would get is what the engines get, by the code that would bring it there: the
+package goes to S3, the stacks are made by CloudFormation. Only the parameters are local: the
 stream mapping is off, because the WAN dispatches the streams. Settings that the
 templates leave at their defaults may be given besides.
 """
@@ -9,29 +9,19 @@ templates leave at their defaults may be given besides.
 from __future__ import annotations
 
 import io
-import json
-import time
 import zipfile
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 from boto3.session import Session
 from botocore.config import Config
-from samtranslator.yaml_helper import yaml_parse
 
+from infra.deploy.package import PACKAGES, PROJECT
+from infra.deploy.rollout import GLOBAL_STACK, PERSONAL_KEY, REGION_STACK, stream_of, upload_code
+from infra.deploy.stacks import Stack, StackFailed, template_of
 from infra.local.children import EngineFailed
 from infra.local.engines import ACCOUNT, Engine
 
-_PROJECT = Path(__file__).resolve().parents[2]
-TEMPLATES = _PROJECT / "infra" / "sam"
-# What Lambda ships; dependencies are the environment's own here.
-PACKAGES = ("domain", "eventstore", "projections", "handlers")
-
-GLOBAL_STACK = "antiphon-global"
-REGION_STACK = "antiphon-region"
-PERSONAL_KEY = "alias/antiphon-personal"
-_CODE_KEY = "antiphon.zip"
 _STACK_TIMEOUT_S = 60.0
 _STACK_PAUSE_S = 0.05
 
@@ -52,9 +42,9 @@ class Deployment:
         """Make the global tables' stack, which owns the replicas of all regions."""
         others = [region for region in regions if region != self._region]
         second, third = [*others, "", ""][:2]
-        self._create_stack(
+        self._put(
             GLOBAL_STACK,
-            template=(TEMPLATES / "global.yaml").read_text(),
+            template=template_of("global.yaml"),
             parameters={
                 "FirstRegion": self._region,
                 "SecondRegion": second,
@@ -86,22 +76,15 @@ class Deployment:
             access: the parameters that say who may call its HTTP API, and what.
 
         """
-        bucket = f"antiphon-code-{ACCOUNT}-{self._region}"
-        s3 = self._client("s3")
-        location = {"CreateBucketConfiguration": {"LocationConstraint": self._region}}
-        # us-east-1 is the one region that may not be named as a location.
-        s3.create_bucket(Bucket=bucket, **({} if self._region == "us-east-1" else location))
-        s3.put_object(Bucket=bucket, Key=_CODE_KEY, Body=code)
-        table = self._client("dynamodb").describe_table(TableName="antiphon-events")["Table"]
-        self._create_stack(
+        code_at = upload_code(self._client("s3"), code, region=self._region, account=ACCOUNT)
+        self._put(
             REGION_STACK,
-            template=_with_settings("region.yaml", settings),
+            template=_with_settings(template_of("region.yaml"), settings),
             parameters={
                 "Regions": ",".join(regions),
                 "Mode": mode.upper(),
-                "EventsStreamArn": table["LatestStreamArn"],
-                "CodeBucket": bucket,
-                "CodeKey": _CODE_KEY,
+                "EventsStreamArn": stream_of(self._client("dynamodb")),
+                **code_at,
                 "Secret": secret,
                 "Generation": str(generation),
                 "StreamMappingEnabled": "false",
@@ -135,41 +118,16 @@ class Deployment:
             ),
         )
 
-    def _create_stack(self, name: str, *, template: str, parameters: Mapping[str, str]) -> None:
-        cloudformation = self._client("cloudformation")
-        cloudformation.create_stack(
-            StackName=name,
-            TemplateBody=template,
-            Parameters=[
-                {"ParameterKey": key, "ParameterValue": value} for key, value in parameters.items()
-            ],
-            Capabilities=["CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND"],
+    def _put(
+        self, name: str, *, template: Mapping[str, Any], parameters: Mapping[str, str]
+    ) -> None:
+        stack = Stack(
+            self._client("cloudformation"), name, pause_s=_STACK_PAUSE_S, timeout_s=_STACK_TIMEOUT_S
         )
-        deadline = time.monotonic() + _STACK_TIMEOUT_S
-        while True:
-            stack = cloudformation.describe_stacks(StackName=name)["Stacks"][0]
-            status = stack["StackStatus"]
-            if status == "CREATE_COMPLETE":
-                return
-            if status != "CREATE_IN_PROGRESS":
-                raise EngineFailed(self._reason(cloudformation, name, status))
-            if time.monotonic() > deadline:
-                raise EngineFailed(
-                    f"stack {name} in {self._region} is not complete after {_STACK_TIMEOUT_S:.0f} s"
-                )
-            time.sleep(_STACK_PAUSE_S)
-
-    def _reason(self, cloudformation: Any, name: str, status: str) -> str:
-        """The first resource that failed, in CloudFormation's own words."""
-        events = cloudformation.describe_stack_events(StackName=name)["StackEvents"]
-        failed = [event for event in events if event["ResourceStatus"].endswith("_FAILED")]
-        first = min(failed, key=lambda event: event["Timestamp"], default=None)
-        why = (
-            f"{first['LogicalResourceId']}: {first.get('ResourceStatusReason')}"
-            if first
-            else "no resource says why"
-        )
-        return f"stack {name} in {self._region} ended as {status}: {why}"
+        try:
+            stack.put(template, parameters)
+        except StackFailed as error:
+            raise EngineFailed(str(error)) from error
 
 
 def checkout() -> bytes:
@@ -177,9 +135,9 @@ def checkout() -> bytes:
     archive = io.BytesIO()
     with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as into:
         for name in PACKAGES:
-            for file in sorted((_PROJECT / name).rglob("*")):
+            for file in sorted((PROJECT / name).rglob("*")):
                 if file.suffix in {".py", ".typed"}:
-                    entry = zipfile.ZipInfo(file.relative_to(_PROJECT).as_posix())
+                    entry = zipfile.ZipInfo(file.relative_to(PROJECT).as_posix())
                     entry.compress_type = zipfile.ZIP_DEFLATED
                     entry.external_attr = 0o644 << 16
                     into.writestr(entry, file.read_bytes())
@@ -190,21 +148,12 @@ def function_names() -> tuple[str, ...]:
     """The functions that region.yaml declares, so that the engine knows where to send them."""
     return tuple(
         resource["Properties"]["FunctionName"]
-        for resource in _resources("region.yaml")
+        for resource in template_of("region.yaml")["Resources"].values()
         if resource["Type"] == "AWS::Serverless::Function"
     )
 
 
-def _with_settings(template: str, settings: Mapping[str, str]) -> str:
-    """Return a template as it is, or with more settings of every function."""
-    text = (TEMPLATES / template).read_text()
-    if not settings:
-        return text
-    parsed = yaml_parse(text)
-    parsed["Globals"]["Function"]["Environment"]["Variables"] |= settings
-    return json.dumps(parsed)
-
-
-def _resources(template: str) -> list[dict[str, Any]]:
-    parsed = yaml_parse((TEMPLATES / template).read_text())
-    return list(parsed["Resources"].values())
+def _with_settings(template: dict[str, Any], settings: Mapping[str, str]) -> dict[str, Any]:
+    """Return a template with more settings of every function."""
+    template["Globals"]["Function"]["Environment"]["Variables"] |= settings
+    return template

@@ -10,7 +10,8 @@ import pytest
 from samtranslator.yaml_helper import yaml_parse
 
 from handlers.metrics import METRICS
-from infra.local.deployment import TEMPLATES, function_names
+from infra.deploy.stacks import TEMPLATES
+from infra.local.deployment import function_names
 from tests.local.test_templates import of_type
 
 OPERATIONS = Path(__file__).parents[2] / "docs" / "OPERATIONS.md"

@@ -10,7 +10,8 @@ from samtranslator.translator.translator import Translator
 from samtranslator.yaml_helper import yaml_parse
 
 from handlers.settings import Settings
-from infra.local.deployment import TEMPLATES, function_names
+from infra.deploy.stacks import TEMPLATES
+from infra.local.deployment import function_names
 
 REGIONS = "us-east-1,eu-west-1,ap-south-1"
 REQUIRED_SETTINGS = {
@@ -95,7 +96,7 @@ def test_every_function_runs_the_one_entry_point_as_what_its_environment_says():
         variables = properties["Environment"]["Variables"]
         assert properties["Handler"] == "handlers.entry.handler"
         assert properties["Runtime"] == "python3.12"
-        assert properties["Architectures"] == ["arm64"]
+        assert properties["Architectures"] == [{"Ref": "Architecture"}]
         assert properties["TracingConfig"] == {"Mode": {"Ref": "Tracing"}}
         assert variables["ANTIPHON_FUNCTION"] == FUNCTIONS[name]
         given = {name.removeprefix("ANTIPHON_").lower() for name in variables}

@@ -16,7 +16,7 @@ from eventsourcing.persistence import (
 from eventsourcing.utils import get_topic
 
 from eventstore.recorders import DynamoDBApplicationRecorder, DynamoDBFactory, OrjsonTranscoder
-from infra.local.deployment import TEMPLATES
+from infra.deploy.stacks import TEMPLATES
 
 SECRET = "the secret of these tests"
 
