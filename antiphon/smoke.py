@@ -16,9 +16,9 @@ import typer
 from boto3.session import Session
 
 from antiphon.connection import DEFAULT_AWS_PORT, DEFAULT_BASE_PORT, AwsPort, BasePort, Connection
+from antiphon.deployed import DeployedApis
 from antiphon.problems import BAD_VERDICT, Problem
 from antiphon.results import body_of
-from antiphon.signed_requests import DeployedApis
 from antiphon.terminal import heading, milliseconds, say
 from infra.deploy.system import Refused, system_of
 
@@ -43,9 +43,6 @@ def smoke(
         typer.Argument(metavar="[FILE]", help="As for deploy; the local regions if left out."),
     ] = None,
     *,
-    bearer: Annotated[
-        str | None, typer.Option("--token", help="Show this token; signed by IAM if left out.")
-    ] = None,
     base_port: BasePort = DEFAULT_BASE_PORT,
     aws_port: AwsPort = DEFAULT_AWS_PORT,
 ) -> None:
@@ -54,7 +51,7 @@ def smoke(
         apis: Apis = Connection.open(base_port=base_port, aws_port=aws_port)
     else:
         try:
-            apis = DeployedApis(system_of(file), Session(), bearer=bearer)
+            apis = DeployedApis(system_of(file), Session())
         except Refused as error:
             raise Problem(str(error)) from error
     run_id, wrong = secrets.token_hex(4), 0
