@@ -26,9 +26,9 @@ from tests.dynamodb.dynamodb_local import Absent, DynamoDBLocal, fetched
 from tests.dynamodb.in_process import InProcessDynamoDB
 from tests.dynamodb.metering import total
 
-USUAL = Effort(rounds=15, commands=100)
+USUAL = Effort(rounds=7, commands=100)
 # Eight threads take eight times as long.
-SIDE_BY_SIDE = Effort(rounds=5, commands=100)
+SIDE_BY_SIDE = Effort(rounds=3, commands=100)
 QUICK = Effort(rounds=3, commands=20)
 _COUNTED = 20
 # Only these append side by side: the others are slower one by one already.
@@ -41,7 +41,7 @@ def run(*, quick: bool) -> dict[str, Any]:
     engines: dict[str, Any] = {}
     with tempfile.TemporaryDirectory() as made:
         directory = Path(made)
-        with _local_engine(directory) as url:
+        with local_engine(directory) as url:
             engines["local engine"] = times(url, effort, directory)
         try:
             with _dynamodb_local(directory) as url:
@@ -102,7 +102,8 @@ def boto3_client(url: str) -> Any:
 
 
 @contextlib.contextmanager
-def _local_engine(directory: Path) -> Iterator[str]:
+def local_engine(directory: Path) -> Iterator[str]:
+    """Run an engine of the local regions; gives its address."""
     lifeline = Lifeline()
     started = start_engine(
         name="bench",

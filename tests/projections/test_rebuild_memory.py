@@ -69,6 +69,16 @@ def _aggregate_id(number: int) -> str:
 
 def peak_bytes(commits: int) -> int:
     """Return the most that a pass over so many commits has held at once."""
+    tracemalloc.start()
+    try:
+        pass_over(commits)
+        return tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+
+def pass_over(commits: int) -> None:
+    """Build a view from so many commits."""
     # Whoever looks at requests keeps something of them; that is not the rebuild.
     engine = InProcessDynamoDB(trusting=True)
     table = tables.create(engine, "views")
@@ -88,7 +98,6 @@ def peak_bytes(commits: int) -> int:
         page_commits=50,
     )
     rebuild.begin(NAME)
-    tracemalloc.start()
     done = 0
     while True:
         step = rebuild.step(NAME, segment=0, segments=1)
@@ -97,10 +106,7 @@ def peak_bytes(commits: int) -> int:
         engine.changes.clear()
         if step.done:
             break
-    _, peak = tracemalloc.get_traced_memory()
-    tracemalloc.stop()
     assert done == commits
-    return peak
 
 
 def test_four_times_the_log_takes_no_more_memory():
