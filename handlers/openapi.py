@@ -13,7 +13,18 @@ from aws_lambda_powertools.event_handler import APIGatewayHttpResolver
 from aws_lambda_powertools.event_handler.openapi.swagger_ui import generate_swagger_html
 
 from handlers.envelope import CommandReader
-from handlers.published import Answer, Problem, Reply
+from handlers.published import (
+    Answer,
+    CommandStatus,
+    Health,
+    History,
+    Item,
+    Page,
+    Problem,
+    Published,
+    Reply,
+    Status,
+)
 
 TITLE = "Antiphon"
 VERSION = "1"
@@ -32,6 +43,7 @@ _PROBLEMS = {
     "422": "`invalid` (each field is named) or `invalid_token`",
     "503": "`unavailable`, or `not_caught_up` with the token; see Retry-After",
 }
+_READS = (Item, Page, History, CommandStatus, Health, Status)
 _PROBLEM_JSON = "application/problem+json"
 _JSON = "application/json"
 
@@ -59,7 +71,7 @@ def document(
     told.setdefault("components", {}).setdefault("schemas", {}).update(body.pop("$defs"))
     told["paths"]["/commands"] = {"post": _post_commands(body)}
     schemas = told["components"]["schemas"]
-    for model in (Answer, Problem, Reply):
+    for model in (Answer, Problem, Reply, *_READS):
         told_as = model.model_json_schema(ref_template=_REF)
         schemas.update(told_as.pop("$defs", {}))
         schemas[model.__name__] = told_as
@@ -68,10 +80,29 @@ def document(
             if path.startswith(forgettable):
                 route["responses"]["410"] = {}
             _tell_problems(route["responses"])
+            if path != "/commands":
+                route["responses"] |= _reads(path)
     # The framework's own form of an invalid request, which this API never sends.
     for name in ("HTTPValidationError", "ResponseValidationError", "ValidationError"):
         schemas.pop(name, None)
     return told
+
+
+def _reads(path: str) -> dict[str, Any]:
+    """Return what a query answers when all goes well; a region that does not serve says so too."""
+    fixed: dict[str, type[Published]] = {
+        "/health": Health,
+        "/status": Status,
+        "/commands/{commit}": CommandStatus,
+    }
+    model = fixed.get(path, Item)
+    if path.endswith("/history"):
+        model = History
+    elif path not in fixed and (path.endswith("/timeline") or "{" not in path):
+        model = Page
+    schema = {"schema": {"$ref": _REF.format(model=model.__name__)}}
+    told = {"description": (model.__doc__ or "").strip(), "content": {_JSON: schema}}
+    return {"200": told, "503": told} if model is Health else {"200": told}
 
 
 def _tell_problems(responses: dict[str, Any]) -> None:

@@ -89,3 +89,90 @@ class Problem(Published):
     code: str = Field(description="Stable")
     detail: str = Field(description="For people")
     errors: list[FieldError] = Field(default=[], description="Each field that is wrong")
+
+
+class Item(Published):
+    """One subscriber, network element or the like, with its own fields beside these."""
+
+    model_config = ConfigDict(extra="allow")
+
+    applied_sequence: int = Field(description="The last change that is in it")
+    region: str
+    consistency_token: str | None = Field(description="For reads that are at least as fresh")
+    stale: bool | None = Field(
+        description="Whether it is older than was asked for; null where nothing was asked"
+    )
+
+
+class Page(Published):
+    """A page of a list."""
+
+    items: list[dict[str, Any]]
+    next: str | None = Field(description="The `cursor` of the next page; null on the last")
+    region: str
+
+
+class PastEvent(Published):
+    """One event, as the log has it."""
+
+    sequence: int
+    type: str
+    data: dict[str, Any]
+    commit: str
+    recorded_at: datetime
+
+
+class History(Published):
+    """What something was at a sequence or time, and the events up to there."""
+
+    state: dict[str, Any] | None
+    as_of_sequence: int
+    recorded_at: datetime | None
+    events: list[PastEvent]
+    earlier_events: int = Field(description="How many there are before the first of `events`")
+    region: str
+
+
+class CommandStatus(Published):
+    """What became of a command."""
+
+    status: Literal["accepted", "answered", "unchanged", "rejected", "superseded"]
+    commit: str
+    aggregate_id: str
+    sequence: int
+    consistency_token: str
+    origin: str
+    region: str
+    recorded_at: datetime
+    acknowledgements: dict[str, datetime] = Field(description="When each region applied it")
+    answer: dict[str, Any] | None = Field(description="Event B, once it is given")
+    origin_reachable: bool = Field(description="Whether the region that answers could be asked")
+    forgotten: bool = Field(default=False, description="Whether its answer is gone for good")
+
+
+class Health(Published):
+    """Whether a region serves: 200, or 503 if it does not."""
+
+    status: Literal["ok", "not serving"]
+    state: str
+    region: str
+    regions: list[str]
+    serving: list[str]
+    mode: str
+
+
+class Status(Published):
+    """How a region is."""
+
+    model_config = ConfigDict(extra="allow")
+
+    region: str
+    regions: list[str]
+    mode: str
+    states: dict[str, str]
+    serving: list[str]
+    pending: int
+    held: list[dict[str, Any]]
+    lags: list[dict[str, Any]]
+    unreached: list[str]
+    letters: dict[str, Any]
