@@ -268,6 +268,7 @@ class Dependencies(PersonalStores):
             projections=self.projections,
             client_of=self.dynamodb,
             builds_of=self.builds_of,
+            side_by_side=self.edge.side_by_side,
             table=self.settings.views_table,
         )
 

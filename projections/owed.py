@@ -7,7 +7,8 @@ at and that it has not applied; where nothing is owed, none is known to be behin
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import TYPE_CHECKING, Any, Protocol
 
 from eventstore.aws_errors import passing_errors_translated
 from eventstore.chain import on_chain
@@ -22,8 +23,20 @@ from projections.views import HEAD
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
+# A region that is cut off would keep whoever asks waiting; an answer later than this is none.
+ASK_WITHIN_S = 1.5
 # Keys of one BatchGetItem.
 _BATCH_KEYS = 100
+
+
+class SideBySide(Protocol):
+    """Runs tasks at the same time; see `handlers.edge`."""
+
+    def __call__(
+        self, tasks: Sequence[Callable[[], None]], *, within_s: float | None = None
+    ) -> list[BaseException | None]:
+        """Return the error of each task, None for what went well or is not done in time."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,26 +102,34 @@ class Laggards:
 
     Args:
         client_of, builds_of: the tables, and what is known of the builds, of any region.
+        side_by_side: does things at the same time, and waits for them no longer than it is told.
 
     """
 
     projections: Sequence[Projection]
     client_of: Callable[[str], "DynamoDBClient"]
     builds_of: Callable[[str], KnownBuilds]
+    side_by_side: SideBySide
     table: str
 
     def look(
         self, owed: Collection[Owed], regions: Sequence[str]
     ) -> tuple[list[Behind], list[str]]:
         """Return how far each read model is behind, and the regions that could not be asked."""
-        told: list[Behind] = []
-        silent: list[str] = []
-        for region in regions:
-            try:
-                told += self._look(owed, region)
-            except StoreUnavailable:
-                silent.append(region)
-        return told, silent
+        found: dict[str, list[Behind]] = {}
+
+        def ask(region: str) -> None:
+            found[region] = self._look(owed, region)
+
+        tasks = [partial(ask, region) for region in regions]
+        errors = self.side_by_side(tasks, within_s=ASK_WITHIN_S)
+        for error in errors:
+            if error is not None and not isinstance(error, StoreUnavailable):
+                raise error
+        # One that answers later than that may still be writing: what it finds then is not told.
+        in_time = dict(found)
+        told = [one for region in regions for one in in_time.get(region, [])]
+        return told, [region for region in regions if region not in in_time]
 
     def _look(self, owed: Collection[Owed], region: str) -> list[Behind]:
         builds = self.builds_of(region)

@@ -90,20 +90,28 @@ class Page:
     def ask(self, script: str, *arguments: Any) -> Any:
         return self.driver.execute_script(script, *arguments)
 
-    def violations(self) -> list[str]:
-        """What axe finds wrong with the page as it is now, each in a line."""
+    def violations(self, within: str = "html") -> list[str]:
+        """What axe finds wrong with the page, or a part of it, as it is now, each in a line."""
         if not self.ask("return Boolean(window.axe)"):
             self.driver.execute_script(AXE.read_text(encoding="utf-8"))
         found = self.driver.execute_async_script(
-            "const done = arguments[0];"
-            "axe.run({runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa']})"
-            ".then((told) => done(told.violations))"
+            "const [within, done] = arguments;"
+            "axe.run(within, {runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa']})"
+            ".then((told) => done(told.violations))",
+            within,
         )
         return [
             f"{one['id']}: {node['target']} {node['failureSummary']}"
             for one in found
             for node in one["nodes"]
         ]
+
+    def costs(self) -> dict[str, float]:
+        """What the page has cost the browser so far, and holds now that what is unused is gone."""
+        self.driver.execute_cdp_cmd("HeapProfiler.collectGarbage", {})
+        self.driver.execute_cdp_cmd("Performance.enable", {})
+        told = self.driver.execute_cdp_cmd("Performance.getMetrics", {})["metrics"]
+        return {one["name"]: one["value"] for one in told}
 
     def complaints(self) -> list[str]:
         """What the browser itself had to complain of, such as a breach of the page's policy."""

@@ -54,15 +54,29 @@ class IamSignature(httpx.Auth):
 
     def auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response]:
         """Sign a request as it is sent."""
-        # Once for the whole signature: credentials may be renewed between two looks.
-        frozen = self._credentials.get_frozen_credentials()
-        signed = AWSRequest(request.method, str(request.url), data=request.content)
         region = self._region_of(request.url.host)
-        SigV4Auth(frozen, SERVICE, region).add_auth(signed)
-        for name in ("Authorization", "X-Amz-Date", "X-Amz-Security-Token"):
-            if name in signed.headers:
-                request.headers[name] = signed.headers[name]
+        request.headers.update(
+            signature(
+                self._credentials,
+                region=region,
+                method=request.method,
+                url=str(request.url),
+                body=request.content,
+            )
+        )
         yield request
+
+
+def signature(
+    credentials: Credentials, *, region: str, method: str, url: str, body: bytes
+) -> dict[str, str]:
+    """Return the headers that sign a request to a region's HTTP API with credentials as of now."""
+    # Once for the whole signature: credentials may be renewed between two looks.
+    frozen = credentials.get_frozen_credentials()
+    signed = AWSRequest(method, url, data=body)
+    SigV4Auth(frozen, SERVICE, region).add_auth(signed)
+    names = ("Authorization", "X-Amz-Date", "X-Amz-Security-Token")
+    return {name: signed.headers[name] for name in names if name in signed.headers}
 
 
 def region_of_host(host: str) -> str:

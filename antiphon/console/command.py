@@ -9,9 +9,10 @@ from typing import Annotated
 
 import typer
 from aiohttp import web
+from boto3.session import Session
 
-from antiphon.connection import DEFAULT_BASE_PORT, HOST
-from antiphon.console.deployed import DeployedSettings, endpoints_in
+from antiphon.connection import DEFAULT_BASE_PORT, HOST, credentials
+from antiphon.console.deployed import Credentials, DeployedSettings, endpoints_in, signing_with
 from antiphon.console.server import application
 from antiphon.problems import Problem
 from antiphon.signals import signals_as_interrupts
@@ -26,23 +27,17 @@ Endpoints = Annotated[
     ),
 ]
 Port = Annotated[int, typer.Option("--port", min=1, max=65_535, help="Where to serve the page.")]
-Bearer = Annotated[
-    str | None,
+Iam = Annotated[
+    bool,
     typer.Option(
-        "--bearer",
-        envvar="ANTIPHON_BEARER",
-        show_envvar=True,
-        help="The token that the regions know you by; better by environment.",
+        "--iam", help="Sign requests with your AWS credentials, where regions know callers by IAM."
     ),
 ]
 
 
-def console(*, endpoint: Endpoints, port: Port = DEFAULT_BASE_PORT, bearer: Bearer = None) -> None:
+def console(*, endpoint: Endpoints, port: Port = DEFAULT_BASE_PORT, iam: Iam = False) -> None:
     """Serve the web console of a deployment on this machine until Ctrl-C."""
-    shown = {} if bearer is None else {"Authorization": f"Bearer {bearer}"}
-    settings = DeployedSettings(
-        endpoints=endpoints_in(endpoint), credentials=lambda *_request: shown
-    )
+    settings = DeployedSettings(endpoints=endpoints_in(endpoint), credentials=_credentials(iam=iam))
     with signals_as_interrupts():
         try:
             asyncio.run(_serve(settings, port))
@@ -50,6 +45,19 @@ def console(*, endpoint: Endpoints, port: Port = DEFAULT_BASE_PORT, bearer: Bear
             say("")
         except OSError as error:
             raise Problem(f"port {port} is taken; choose another with --port ({error})") from error
+
+
+def _credentials(*, iam: bool) -> Credentials:
+    """Return what says who asks: as `antiphon --bearer` was told it, or by a signature."""
+    shown = credentials()
+    if not iam:
+        return lambda *_request: shown
+    if shown:
+        raise Problem("say who you are by --iam or by --bearer (ANTIPHON_BEARER), not by both")
+    own = Session().get_credentials()
+    if own is None:
+        raise Problem("--iam finds no AWS credentials here; see: aws configure, or aws sso login")
+    return signing_with(own)
 
 
 async def _serve(settings: DeployedSettings, port: int) -> None:

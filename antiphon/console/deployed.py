@@ -14,7 +14,9 @@ from urllib.parse import urlsplit
 
 import orjson
 from aiohttp import ClientError
+from botocore.credentials import Credentials as AwsCredentials
 
+from antiphon.client.signing import signature
 from antiphon.console.admission import LOOPBACK_NAMES
 from antiphon.problems import Problem
 from infra.local.engine_calls import EngineCalls
@@ -65,6 +67,15 @@ def endpoints_in(given: Iterable[str]) -> dict[str, str]:
             raise Problem(f"--endpoint gives {region} twice")
         found[region] = url.rstrip("/")
     return found
+
+
+def signing_with(own: AwsCredentials) -> Credentials:
+    """Return what signs each request with AWS credentials, which renew themselves."""
+
+    def signed(region: str, method: str, url: str, body: bytes) -> dict[str, str]:
+        return signature(own, region=region, method=method, url=url, body=body)
+
+    return signed
 
 
 class DeployedLooking:

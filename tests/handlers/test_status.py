@@ -1,11 +1,15 @@
 """What `GET /status` tells: what waits in a region, for whom, and nothing of anybody."""
 
 import json
+import threading
 from dataclasses import replace
 from typing import Any
 
+import pytest
+
 from eventstore.errors import StoreUnavailable
 from handlers.status import make_handler
+from projections import owed
 from projections.letters import Filing
 from tests.handlers.network import ACTIVATION, REGIONS, Network
 
@@ -99,3 +103,24 @@ def test_a_region_that_cannot_be_asked_is_named_and_the_others_are_told(network:
 def test_the_document_of_the_api_describes_it(network: Network):
     _, document = network[US].get("/openapi.json")
     assert "dead letters" in document["paths"]["/status"]["get"]["summary"]
+
+
+def test_a_region_that_answers_too_late_holds_nothing_up(
+    network: Network, monkeypatch: pytest.MonkeyPatch
+):
+    network[US].post(ACTIVATION)
+    network[US].project(*network.take(US, "lane"))
+    monkeypatch.setattr(owed, "ASK_WITHIN_S", 0.2)
+    late = threading.Event()
+
+    def slow(region: str) -> Any:
+        if region == AP:
+            late.wait(20)
+        return network[US].deps.dynamodb(region)
+
+    asked = replace(network[US].deps.laggards, client_of=slow)
+    network[US].deps.__dict__["laggards"] = asked
+    try:
+        assert status_of(network, US)["unreached"] == [AP]
+    finally:
+        late.set()

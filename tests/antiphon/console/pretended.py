@@ -6,7 +6,7 @@ is told by the WAN's own `Watch`, so what a browser gets is what it would get.
 
 import asyncio
 import threading
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
@@ -20,6 +20,12 @@ from infra.local.watching import Watch
 
 US, EU, AP = REGIONS = ("us-east-1", "eu-west-1", "ap-south-1")
 HOST = "127.0.0.1"
+SUBSCRIBER = {
+    "imsi": "262011234567890",
+    "msisdn": "+4915112345678",
+    "iccid": "8949020000012345670",
+    "applied_sequence": 1,
+}
 T = TypeVar("T")
 
 
@@ -45,9 +51,14 @@ class Pretended:
         return self.run(acting())
 
     def commit(
-        self, number: int, *, origin: str = US, topic: str = "ServiceProfileChanged"
+        self,
+        number: int,
+        *,
+        origin: str = US,
+        topic: str = "ServiceProfileChanged",
+        arrives: Sequence[str] = REGIONS,
     ) -> None:
-        """Have a commit come into the log, and to every region."""
+        """Have a commit come into the log, and to these regions."""
         keys = {"a": {"S": f"s.{number:026d}"}, "q": {"N": "1"}}
         image = {
             **keys,
@@ -55,7 +66,7 @@ class Pretended:
             "m": {"M": {"t": {"S": "ChangeServiceProfile"}}},
         }
         self.watch.committed(EVENTS_TABLE, {"Keys": keys, "NewImage": image}, origin=origin)
-        for region in REGIONS:
+        for region in arrives:
             self.watch.arrived(EVENTS_TABLE, {"Keys": keys}, region=region)
 
     async def wan(self, _request: web.Request) -> web.Response:
@@ -83,7 +94,10 @@ class Pretended:
 
     async def region(self, request: web.Request) -> web.Response:
         told: dict[str, Any] = {"state": "active", "path": request.raw_path}
-        told |= {"token": request.headers.get("Consistency-Token"), "body": await request.text()}
+        told |= SUBSCRIBER | {
+            "token": request.headers.get("Consistency-Token"),
+            "body": await request.text(),
+        }
         return web.json_response(told, headers={"Retry-After": "1", "X-Inside": "kept back"})
 
     def open_console(self) -> None:

@@ -7,11 +7,17 @@ from typing import Any
 import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
+from botocore.credentials import Credentials
 from typer.testing import CliRunner
 
 from antiphon.cli import app
 from antiphon.console.admission import OWN_HEADER
-from antiphon.console.deployed import DeployedLooking, DeployedSettings, endpoints_in
+from antiphon.console.deployed import (
+    DeployedLooking,
+    DeployedSettings,
+    endpoints_in,
+    signing_with,
+)
 from antiphon.console.server import application
 from antiphon.problems import Problem
 from infra.local.engine_calls import EngineCalls
@@ -167,3 +173,20 @@ def test_an_address_that_is_none_or_would_show_the_token_is_refused(given: list[
 def test_addresses_are_taken_in_their_order_without_a_slash_at_the_end():
     found = endpoints_in(["us-east-1=https://a.example/", "eu-west-1=http://localhost:8102"])
     assert list(found.items()) == [(US, "https://a.example"), (EU, "http://localhost:8102")]
+
+
+def test_with_iam_each_request_is_signed_for_its_own_region():
+    sign = signing_with(Credentials("AKIA", "secret", "session"))
+    headers = sign(EU, "POST", "https://a.example/commands", b"{}")
+    assert (
+        f"Credential=AKIA/{headers['X-Amz-Date'][:8]}/{EU}/execute-api/" in headers["Authorization"]
+    )
+    assert headers["X-Amz-Security-Token"] == "session"
+    assert headers != sign(EU, "POST", "https://a.example/commands", b"[]")
+
+
+def test_who_asks_is_said_in_one_way():
+    words = ["console", "--endpoint", "us-east-1=https://a.example", "--iam"]
+    refused = CliRunner().invoke(app, ["--bearer", TOKEN, *words])
+    assert refused.exit_code == 2
+    assert "not by both" in refused.stderr
