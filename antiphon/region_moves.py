@@ -33,11 +33,9 @@ if TYPE_CHECKING:
 
 SWEEPER = "antiphon-sweeper"
 COMMANDS_QUEUE = "antiphon-commands.fifo"
-# A command is tried for `append_s`; its last try may take as long as AWS calls may.
-LAST_TRY_S = 10.0
 ADOPTED_AT_ONCE = 16
 # Between two tries of one call, at the most.
-PUT_AGAIN_S = 2.0
+CALL_AGAIN_S = 2.0
 
 T = TypeVar("T")
 
@@ -93,7 +91,7 @@ def moves_of(
             bounds=settings,
         ),
         fresh_s=settings.control_fresh_s,
-        append_s=settings.append_s + LAST_TRY_S,
+        append_s=settings.append_s + _last_call_s(settings),
         elapsed_s=clock.elapsed_s,
         now_ms=deps.edge.now_ms,
     )
@@ -124,9 +122,14 @@ def open_home_moves(connection: Connection, *, via: str) -> HomeMoves | None:
             deps, scan=_scan(connection.dynamodb(region), settings), log=deps.log_of(region)
         ),
         fresh_s=settings.homes_fresh_s,
-        put_s=settings.call_tries * (settings.connect_s + settings.read_s) + PUT_AGAIN_S,
+        put_s=_last_call_s(settings),
         elapsed_s=time.monotonic,
     )
+
+
+def _last_call_s(settings: Settings) -> float:
+    """Return how long an AWS call may take that was begun at the end of what bounds its tries."""
+    return settings.call_tries * (settings.connect_s + settings.read_s) + CALL_AGAIN_S
 
 
 def _scan(client: "DynamoDBClient", settings: Settings) -> LogScan:

@@ -98,7 +98,11 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
         console=CONSOLE,
         secret=SECRET,
         # Every state of a region is held for longer than this, and each hold is waited for.
-        settings={"ANTIPHON_CONTROL_FRESH_S": "2", "ANTIPHON_BUILDS_HOLD_S": "5"},
+        settings={
+            "ANTIPHON_APPEND_S": "4",
+            "ANTIPHON_CONTROL_FRESH_S": "2",
+            "ANTIPHON_BUILDS_HOLD_S": "5",
+        },
     )
     progress: Callable[[str], None] = lambda _: None  # noqa: E731
     with LocalRegions(config, progress=progress):
