@@ -1,7 +1,7 @@
 """The installation in every simulated world: queues, tables and settings of the templates."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from handlers.settings import Settings
 from infra.local.shard import StreamMapping
@@ -24,6 +24,9 @@ class QueueTerms:
         most_receives: after so many a message moves to `dead`; 0 for never.
         function: what polls it; empty for nothing.
 
+    Of the dead-letter queues only some worlds have the function: elsewhere what comes to them
+    stays there, for the judge to see it as it was given up.
+
     """
 
     name: str
@@ -44,7 +47,7 @@ QUEUES = (
         dead="antiphon-commands-dead.fifo",
         function="command_queue",
     ),
-    QueueTerms(name="antiphon-commands-dead.fifo", fifo=True),
+    QueueTerms(name="antiphon-commands-dead.fifo", fifo=True, visibility_s=360),
     QueueTerms(
         name="antiphon-lane",
         visibility_s=360,
@@ -53,7 +56,7 @@ QUEUES = (
         dead="antiphon-lane-dead",
         function="projector",
     ),
-    QueueTerms(name="antiphon-lane-dead"),
+    QueueTerms(name="antiphon-lane-dead", visibility_s=360),
     QueueTerms(
         name="antiphon-acks",
         visibility_s=180,
@@ -62,8 +65,14 @@ QUEUES = (
         dead="antiphon-acks-dead",
         function="responder",
     ),
-    QueueTerms(name="antiphon-acks-dead"),
+    QueueTerms(name="antiphon-acks-dead", visibility_s=360),
 )
+_TAKEN_IN = tuple(replace(one, function=one.function or "dead_letters") for one in QUEUES)
+
+
+def queues_of(*, taken_in: bool) -> Sequence[QueueTerms]:
+    """Return the queues of a world, with the function of the dead letters or without."""
+    return _TAKEN_IN if taken_in else QUEUES
 
 
 def settings_of(function: str, region: str, regions: Sequence[str]) -> Settings:

@@ -9,9 +9,8 @@ from domain.subscriber import SUBSCRIBER
 from eventstore.errors import StoreUnavailable
 from handlers.dependencies import Dependencies
 from projections.forgetting import Forgetting, ForgettingRefused, RegionsData
-from projections.letters import LetterStore
 from projections.regions import ControlStore
-from tests.simulation.deployment import GLOBAL_TABLES, QUEUES, REGIONAL_TABLES
+from tests.simulation.deployment import GLOBAL_TABLES, REGIONAL_TABLES
 from tests.simulation.engine import Engine
 from tests.simulation.history_json import plain_text
 from tests.simulation.opening import Opening
@@ -84,21 +83,11 @@ def legible(world: "World") -> dict[str, tuple[str, ...]]:
     for region, one in world.tables.items():
         for name in REGIONAL_TABLES:
             found[f"{region} {name}"] = _texts(one.engine, name, opening)
-        letters = _letters(one.engine, opening)
-        found[f"{region} letters, opened"] = tuple(
-            plain_text([letter.payload, dict(letter.attributes)])
-            for listed in letters.all()
-            if (letter := letters.get(listed.letter_id)) is not None
-        )
-        for terms in QUEUES:
+        for terms in world.queues:
             if "commands" not in terms.name:
                 messages = world.queue(region, terms.name).messages.values()
                 found[f"{region} {terms.name}"] = tuple(message.body for message in messages)
     return found
-
-
-def _letters(engine: Any, opening: Opening) -> LetterStore:
-    return LetterStore(engine, table="antiphon-letters", cipher=opening.cipher)
 
 
 def _texts(engine: Engine, name: str, opening: Opening) -> tuple[str, ...]:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 # The time-outs of the templates, in seconds.
 TIMEOUTS_S = {
     "commands": 29, "command_queue": 60, "projector": 60, "responder": 30, "sweeper": 60,
-    "queries": 29,
+    "queries": 29, "dead_letters": 60,
 }  # fmt: skip
 SANDBOXES = 4
 _IDLE_MS = 900_000.0

@@ -66,7 +66,7 @@ class Operator:
 
     def run(self) -> None:
         """Do the chore, beginning again where that is needed."""
-        of_one = {"rebuild": [self._rebuild], "forget": [self._forget]}
+        of_one = {"rebuild": [self._rebuild], "forget": [self._forget], "replay": [self._replay]}
         ways = of_one.get(self.chore.kind, [self._out, self._back])
         for way in ways:
             self._until_done(way)
@@ -145,6 +145,19 @@ class Operator:
             return
         self.world.observer.record(Forgotten, path="subscribers", key=self.chore.imsi)
         self.world.met("operator: forget done")
+
+    def _replay(self, tools: "_Tools") -> Iterator[object]:
+        """Replay every letter of the region, and once more when the long outages are over."""
+        region, functions = self.chore.region, self.world.functions
+        for wait_ms in (self.chore.for_ms, 0.0):
+            for letter in tools.deps.letters.waiting():
+                yield letter
+                order = {"order": "replay", "letter": letter.letter_id}
+                told = functions.invoke(region, "dead_letters", order)
+                self.world.met(f"letter of {letter.source} replayed: {told['outcome']}")
+            functions.invoke(region, "dead_letters", {})
+            self.world.time.sleep(wait_ms)
+        self.world.met("operator: replay done")
 
     def _rebuild(self, tools: "_Tools") -> Iterator[object]:
         """Build a projection anew: go on from whatever phase it is found in."""

@@ -13,7 +13,7 @@ import orjson
 
 from tests.simulation.faults import CallFault, Outage
 
-ChoreKind = Literal["drain", "lose", "rebuild", "forget"]
+ChoreKind = Literal["drain", "lose", "rebuild", "forget", "replay"]
 OpKind = Literal["command", "queue", "read", "status"]
 
 
@@ -51,8 +51,8 @@ class Op:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Chore:
     """What an operator does: drain a region and bring it back after `for_ms`; lose it for that
-    long, with another one answering for it; rebuild a projection in it; or forget a subscriber
-    through it.
+    long, with another one answering for it; rebuild a projection in it; forget a subscriber
+    through it; or replay its dead letters, and again after `for_ms`.
 
     A region that is lost is dead, or, if `isolated`, alive and cut off from all the others.
     """

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from tests.simulation.chances import Chances
 from tests.simulation.faults import CallFault, CallFaultKind, Outage, OutageKind
-from tests.simulation.plan import Chore, ChoreKind, Climate, Plan
+from tests.simulation.plan import Chore, ChoreKind, Climate, Op, Plan
 from tests.simulation.workload import SUBSCRIBERS, Workload
 
 REGIONS = ("us-east-1", "eu-west-1", "ap-south-1")
@@ -46,6 +46,14 @@ CALL_SITES: dict[str, dict[str, int]] = {
         "GetItem responses": 1, "GetItem control": 3, "GetItem keys": 8,
         "BatchGetItem keys": 1,
     },
+    # Of which only those plans have calls in which letters are replayed.
+    "dead_letters": {
+        "UpdateItem letters": 1, "GetItem letters": 1, "Scan letters": 1, "GetItem keys": 1,
+        "PutItem keys": 1, "SendMessage commands.fifo": 1, "SendMessage lane": 0,
+        "SendMessage acks": 0, "Query events": 0, "BatchGetItem views": 0, "Query views": 0,
+        "GetItem events": 0, "GetItem responses": 0, "UpdateItem responses": 0, "GetItem views": 0,
+        "GetItem control": 0,
+    },
     # Operators, by what they do; bringing the region back is part of it.
     "drain": {
         "GetItem control": 3, "PutItem control": 2, "Query responses": 8, "Scan letters": 2,
@@ -69,9 +77,11 @@ CALL_SITES: dict[str, dict[str, int]] = {
         "UpdateItem views": 0, "Query snapshots": 0, "DeleteItem snapshots": 1,
         "UpdateItem responses": 5, "GetItem letters": 0, "UpdateItem letters": 0,
     },
+    "replay": {"Scan letters": 2},
 }  # fmt: skip
-CHORES: tuple[ChoreKind, ...] = ("drain", "lose", "rebuild", "forget")
-FUNCTIONS = tuple(function for function in CALL_SITES if function not in CHORES)
+CHORES: tuple[ChoreKind, ...] = ("drain", "lose", "rebuild", "forget", "replay")
+_OF_LETTERS = "dead_letters"
+FUNCTIONS = tuple(one for one in CALL_SITES if one not in {*CHORES, _OF_LETTERS})
 _KINDS: tuple[CallFaultKind, ...] = (
     "crash_before", "crash_after", "lose_request", "lose_answer", "throttle",
 )  # fmt: skip
@@ -82,7 +92,7 @@ _THROTTLED = (
 _BUSY_MS = 40_000.0
 # What operators do, plan by plan. Eleven in turn, so that each meets every twentieth plan's outage.
 _TURNS: tuple[tuple[ChoreKind, ...], ...] = (
-    ("drain",), ("forget",), ("rebuild",), ("drain", "forget"), ("lose",), (),
+    ("drain",), ("forget",), ("rebuild",), ("drain", "forget"), ("lose",), ("replay",),
     ("drain", "rebuild"), ("lose", "forget"), ("rebuild",), ("forget",), ("lose", "rebuild"),
 )  # fmt: skip
 # How many crashes a plan has of functions, and of each operator, one of each that can be in turn.
@@ -100,6 +110,8 @@ _LONG = 0.03
 _GIVING_UP = ("TransactWriteItems views", "UpdateItem responses")
 _EVERY = 20
 _GIVEN_UP_MS = 2_400_000.0
+# One plan in six has acknowledgements held up everywhere, or a region's views, for minutes.
+_UNHEARD_EVERY = 6
 # How long a region is away once it is drained or lost.
 _AWAY_MS = (1_000.0, 1_000.0, 60_000.0)
 # How many of the lost regions are alive, and only cut off.
@@ -110,11 +122,14 @@ def plan_of(seed: int, regions: Sequence[str] = REGIONS) -> Plan:
     """Return the plan of a seed, always the same one."""
     chances = Chances(seed)
     chance = chances.of("faults")
-    chores = _chores(seed, chances.of("chores"), regions)
+    ops = Workload(chances.of("workload"), regions).make()
+    chores = _chores(seed, ops, chances.of("chores"), regions)
     at_work = (*FUNCTIONS, *(one.kind for one in chores))
+    if any(one.kind == "replay" for one in chores):
+        at_work += (_OF_LETTERS,)
     return Plan(
         seed=seed,
-        ops=Workload(chances.of("workload"), regions).make(),
+        ops=ops,
         call_faults=(
             *_crashes_in_turn(FUNCTIONS, seed * _CRASHES_A_PLAN, _CRASHES_A_PLAN, chance),
             *_crashes_of_operators(seed, chores, chances.of("operators' crashes")),
@@ -123,6 +138,7 @@ def plan_of(seed: int, regions: Sequence[str] = REGIONS) -> Plan:
         ),
         outages=(
             *_endless(seed, chance, regions),
+            *_unheard(seed, chances.of("unheard"), regions),
             *(_outage(chance, regions) for _ in range(chance.randint(2, 4))),
         ),
         chores=chores,
@@ -160,7 +176,8 @@ def _crashes_of_operators(
             sum(kinds.count(chore.kind) for kinds in turns) for turns in (_TURNS[:place], _TURNS)
         )
         first = (turn * all_of_them + before) * _CRASHES_A_CHORE
-        crashes += _crashes_in_turn([chore.kind], first, _CRASHES_A_CHORE, chance)
+        of = [chore.kind, _OF_LETTERS] if chore.kind == "replay" else [chore.kind]
+        crashes += _crashes_in_turn(of, first, _CRASHES_A_CHORE, chance)
     return crashes
 
 
@@ -196,7 +213,9 @@ def _call_fault(chance: random.Random, regions: Sequence[str], *, function: str)
     )
 
 
-def _chores(seed: int, chance: random.Random, regions: Sequence[str]) -> tuple[Chore, ...]:
+def _chores(
+    seed: int, ops: Sequence[Op], chance: random.Random, regions: Sequence[str]
+) -> tuple[Chore, ...]:
     """Return what operators do: at most one region moved, one rebuild, one forgetting."""
     chores: list[Chore] = []
     for kind in _TURNS[seed % len(_TURNS)]:
@@ -204,6 +223,12 @@ def _chores(seed: int, chance: random.Random, regions: Sequence[str]) -> tuple[C
         if kind == "forget":
             at_ms, imsi = chance.uniform(_BUSY_MS / 4, _BUSY_MS), chance.choice(SUBSCRIBERS)["imsi"]
             chores.append(Chore(kind=kind, at_ms=at_ms, region=region, imsi=imsi))
+        elif kind == "replay":
+            # Of a message that nobody can decide, if there is one: it surely becomes a letter.
+            dead = [op for op in ops if op.kind == "queue" and op.spoilt]
+            at_ms = chance.uniform(5_000, _BUSY_MS) + (dead[0].at_ms if dead else 0.0)
+            region = dead[0].region if dead else region
+            chores.append(Chore(kind=kind, at_ms=at_ms, region=region, for_ms=_GIVEN_UP_MS))
         elif kind == "rebuild":
             at_ms = chance.uniform(200, _BUSY_MS)
             projection = chance.choice(("subscriber-view", "network-inventory", "activity"))
@@ -224,6 +249,19 @@ def _endless(seed: int, chance: random.Random, regions: Sequence[str]) -> list[O
     at_ms, region = chance.uniform(200, _BUSY_MS / 2), chance.choice(regions)
     site = _GIVING_UP[turn % len(_GIVING_UP)]
     return [Outage(kind="throttle", at_ms=at_ms, for_ms=_GIVEN_UP_MS, a=region, site=site)]
+
+
+def _unheard(seed: int, chance: random.Random, regions: Sequence[str]) -> list[Outage]:
+    """Return what has answers proved by looking: nobody says, or one does not do, what is due."""
+    turn, place = divmod(seed, _UNHEARD_EVERY)
+    if place != _UNHEARD_EVERY - 1:
+        return []
+    at_ms, for_ms = chance.uniform(200, _BUSY_MS / 4), chance.uniform(60_000, 150_000)
+    silent, lagging = tuple(regions), (chance.choice(regions),)
+    site, where = (("SendMessage acks", silent), (_GIVING_UP[0], lagging))[turn % 2]
+    return [
+        Outage(kind="throttle", at_ms=at_ms, for_ms=for_ms, a=region, site=site) for region in where
+    ]
 
 
 def _outage(chance: random.Random, regions: Sequence[str]) -> Outage:

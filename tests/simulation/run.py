@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from tests.simulation import outages
-from tests.simulation.deployment import QUEUES, SECRET, settings_of
+from tests.simulation.deployment import SECRET, settings_of
 from tests.simulation.forgetter import legible
 from tests.simulation.functions import SANDBOXES, TIMEOUTS_S, Sandbox
 from tests.simulation.history import Final, History, KeptMessage, Terms
@@ -23,6 +23,7 @@ from tests.simulation.world import World
 # A call at a site that no plan has crashes for: add it to `planning.CALL_SITES`.
 UNPLANNED = "call that no plan knows: "
 _MINUTE_MS = 60_000.0
+_ALONE = frozenset({"sweeper", "dead_letters"})
 # An overdue answer is looked for at least once an hour: a few of them is ample.
 _MOST_QUIET_MS = 12 * 3_600_000.0
 _MOST_STEPS = 400_000
@@ -47,7 +48,7 @@ def sandboxes() -> tuple[Sandbox, ...]:
         Sandbox(settings_of(function, region, REGIONS))
         for region in REGIONS
         for function in TIMEOUTS_S
-        for _ in range(1 if function == "sweeper" else SANDBOXES)
+        for _ in range(1 if function in _ALONE else SANDBOXES)
     )
 
 
@@ -115,7 +116,7 @@ def _final(world: World) -> Final:
     dead = [
         KeptMessage(region=region, place=terms.name, body=one.body, attributes=one.attributes)
         for region in world.regions
-        for terms in QUEUES
+        for terms in world.queues
         if not terms.function
         for one in world.queue(region, terms.name).messages.values()
     ]

@@ -4,7 +4,7 @@ Names are as the simulation counts them. A crash before and after each call of e
 each kind of fault, and each path that a guarantee is kept on where something went wrong.
 """
 
-from tests.simulation.planning import CALL_SITES
+from tests.simulation.planning import CALL_SITES, CHORES
 
 _CRASHES = (
     f"crash: {function} {when} {site}"
@@ -49,8 +49,11 @@ _PATHS = (
     "token read stale, as asked",
     "strong read folds the rest",
     # Operators.
-    *(f"operator: {done} done" for done in ("drain", "lose", "undrain", "rebuild", "forget")),
-    *(f"operator died: {chore}" for chore in ("drain", "lose", "rebuild", "forget")),
+    *(
+        f"operator: {done} done"
+        for done in ("drain", "lose", "undrain", "rebuild", "forget", "replay")
+    ),
+    *(f"operator died: {chore}" for chore in CHORES),
     "read: 410",
     "lost region is only cut off",
     *(f"region {state}" for state in ("leaving", "drained", "joining", "active")),

@@ -11,7 +11,7 @@ from tests.simulation.checker.findings import INVARIANTS
 from tests.simulation.report import never_met, summary
 from tests.simulation.run import UNPLANNED
 
-RUNS = 80
+RUNS = 48
 # As many more until everything that can go wrong has done so.
 MOST_RUNS = 400
 

@@ -21,9 +21,9 @@ from tests.simulation.chances import Chances
 from tests.simulation.clients import Clients
 from tests.simulation.deployment import (
     GLOBAL_TABLES,
-    QUEUES,
     REGIONAL_TABLES,
     SHARDS,
+    queues_of,
     stream_mapping,
 )
 from tests.simulation.engine import Engine
@@ -76,6 +76,7 @@ class World:
             reorders=plan.climate.stream_reorders,
             delay_ms=plan.climate.stream_delay_ms,
         )
+        self.queues = queues_of(taken_in=any(one.kind == "replay" for one in plan.chores))
         self._make_tables()
         self.functions = Functions(self, sandboxes, self._chances.of("sandboxes"))
         self._make_messaging()
@@ -120,7 +121,7 @@ class World:
                 met=self.met,
             )
             for region in self.regions
-            for terms in QUEUES
+            for terms in self.queues
         }
         self._mappings = {
             (region, terms.name): QueueMapping(
@@ -131,7 +132,7 @@ class World:
                 met=self.met,
             )
             for region in self.regions
-            for terms in QUEUES
+            for terms in self.queues
             if (function := terms.function)
         }
         self._streams = {
@@ -294,7 +295,7 @@ class World:
         left += [
             f"messages of {terms.name} in {region}"
             for region in self.regions
-            for terms in QUEUES
+            for terms in self.queues
             if terms.function and self.queue(region, terms.name).messages
         ]
         left += (
