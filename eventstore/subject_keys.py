@@ -98,9 +98,10 @@ class SubjectKeys:
             StoreUnavailable: it cannot be had now.
 
         """
-        return self.for_sealing_more(aggregate_id) or _usable(
-            aggregate_id, self._make(aggregate_id)
-        )
+        known = self._fresh(aggregate_id) or self._read_near(aggregate_id)
+        # Making one asks all regions by itself, so a read that does is left out before it: that
+        # would cost a first command the round trip to another region once more.
+        return _usable(aggregate_id, known or self._make(aggregate_id))
 
     def for_sealing_more(self, aggregate_id: str) -> bytes | None:
         """Return the key of a subject; None if none was ever made, so nothing is sealed of it.
@@ -192,9 +193,17 @@ class SubjectKeys:
 
     def _read(self, aggregate_id: str) -> _Known | None:
         """Read a key: near by first, then for certain; None if there is none in any region."""
+        near = self._read_near(aggregate_id)
+        if near is not None:
+            return near
+        at_s = self._elapsed_s()
+        item = self._get(aggregate_id, consistent=True)
+        return None if item is None else self._keep(aggregate_id, self._unwrapped(item), at_s)
+
+    def _read_near(self, aggregate_id: str) -> _Known | None:
         # Its age counts from before it was asked for: it was in force at that moment at least.
         at_s = self._elapsed_s()
-        item = self._get(aggregate_id, consistent=False) or self._get(aggregate_id, consistent=True)
+        item = self._get(aggregate_id, consistent=False)
         return None if item is None else self._keep(aggregate_id, self._unwrapped(item), at_s)
 
     def _make(self, aggregate_id: str, key: bytes | None = None) -> _Known:

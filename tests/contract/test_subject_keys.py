@@ -167,3 +167,40 @@ def test_what_is_moved_to_another_place_or_subject_cannot_be_opened(keys, subjec
         cipher.open(subject, sealed, place=place)
     with pytest.raises(CorruptLog):
         cipher.open(SUBJECT, sealed[:5], place=PLACE)
+
+
+class Lagging:
+    """A region whose replica shows nothing yet of what others have stored; notes what is asked."""
+
+    def __init__(self, client: Any) -> None:
+        self._client = client
+        self.asked: list[str] = []
+
+    def get_item(self, **request: Any) -> dict[str, Any]:
+        self.asked.append("certain" if request["ConsistentRead"] else "near")
+        return self._client.get_item(**request) if request["ConsistentRead"] else {}
+
+    def put_item(self, **request: Any) -> dict[str, Any]:
+        self.asked.append("put")
+        return self._client.put_item(**request)
+
+
+def test_a_first_key_waits_for_the_other_regions_once(keys):
+    client = Lagging(keys.client)
+    function = keys.function(client=client)
+    function.for_sealing(OTHER)
+    client.asked.clear()
+
+    function.for_sealing(SUBJECT)
+
+    assert client.asked == ["near", "put"]
+
+
+def test_what_a_replica_does_not_show_yet_is_found_when_a_key_is_made(keys):
+    made = keys.function().for_sealing(SUBJECT)
+    keys.function().destroy(OTHER, at_ms=7)
+    behind = keys.function(client=Lagging(keys.client))
+
+    assert behind.for_sealing(SUBJECT) == made
+    with pytest.raises(SubjectForgotten):
+        behind.for_sealing(OTHER)
