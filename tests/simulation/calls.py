@@ -13,6 +13,7 @@ from botocore.exceptions import ClientError, ConnectTimeoutError, ReadTimeoutErr
 
 from tests.dynamodb.errors import refusal
 from tests.dynamodb.kms import InProcessKms
+from tests.permissions import actions_of, check_of
 from tests.simulation.deployment import KMS_KEY
 from tests.simulation.faults import CallFault
 
@@ -67,6 +68,11 @@ class _Client:
     def __init__(self, process: Process, target: str) -> None:
         self._process = process
         self._target = target
+        self._check = check_of(process.function)
+
+    def _permit(self, action: str, resource: str) -> None:
+        """Fail unless the function's role allows this, as AWS would deny it."""
+        self._check(action, resource, here=self._target == self._process.region)
 
     def _call(self, site: str, act: Act) -> dict[str, Any]:
         """Make one call as the SDK makes it: with as many tries as the settings give it."""
@@ -158,6 +164,8 @@ class _DynamoDB(_Client):
 
     def _request(self, operation: str, name: str, **request: Any) -> dict[str, Any]:
         table = _table_of(request)
+        for action, resource in actions_of(name, request):
+            self._permit(action, resource)
         world, process = self._process.world, self._process
 
         def act() -> dict[str, Any]:
@@ -186,12 +194,14 @@ class _SQS(_Client):
 
     def send_message(self, **request: Any) -> dict[str, Any]:
         name = self._name(request)
+        self._permit("sqs:SendMessage", name)
         queue = self._process.world.queue(self._target, name)
         act = partial(queue.send, request["MessageBody"], request)
         return self._call(f"SendMessage {name.removeprefix('antiphon-')}", act)
 
     def change_message_visibility(self, **request: Any) -> dict[str, Any]:
         name = self._name(request)
+        self._permit("sqs:ChangeMessageVisibility", name)
         queue = self._process.world.queue(self._target, name)
         act = partial(
             queue.change_visibility, request["ReceiptHandle"], request["VisibilityTimeout"]
@@ -208,4 +218,5 @@ class _Events(_Client):
 
     def put_events(self, **request: Any) -> dict[str, Any]:
         world = self._process.world
+        self._permit("events:PutEvents", "antiphon")
         return self._call("PutEvents", lambda: world.bus(self._target).put(request["Entries"]))

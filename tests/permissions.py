@@ -1,0 +1,167 @@
+"""What the templates let each function do, and whether a call is in it: IAM in tests.
+
+Whoever plays a function's calls asks before each, so that a call which AWS would deny fails the
+test that makes it; and tells which permissions were used, so that one nobody needs is found too.
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache
+from typing import Any, Protocol
+
+from infra.deploy.stacks import template_of
+
+FUNCTIONS = (
+    "commands", "command_queue", "projector", "responder", "sweeper", "queries", "dead_letters",
+    "status",
+)  # fmt: skip
+# A transaction needs the permissions of its parts.
+_PARTS = {
+    "Put": "PutItem",
+    "Update": "UpdateItem",
+    "Delete": "DeleteItem",
+    "ConditionCheck": "ConditionCheckItem",
+    "Get": "GetItem",
+}
+# An ARN, once `${AWS::Region}` and the like are one word: of a table only its name counts.
+_ARN = re.compile(r"arn:aws:\w+:(?P<region>[^:]*):[^:]*:(?:table/)?(?P<name>.+)")
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Permission:
+    """An action on a resource, here or in any region of the deployment.
+
+    Attributes:
+        resource: the name of a table, queue or bus; `table/index` of an index.
+    """
+
+    action: str
+    resource: str
+    anywhere: bool
+
+
+def permissions_of(function: str) -> frozenset[Permission]:
+    """Return what the role of a function, named by its module, allows."""
+    resources = template_of("region.yaml")["Resources"]
+    (declared,) = [
+        one["Properties"]
+        for one in resources.values()
+        if one["Type"] == "AWS::Serverless::Function"
+        and one["Properties"]["Environment"]["Variables"]["ANTIPHON_FUNCTION"] == function
+    ]
+    role = resources[_logical(declared["Role"])]["Properties"]
+    documents = [policy["PolicyDocument"] for policy in role["Policies"]]
+    documents += [
+        resources[one["Ref"]]["Properties"]["PolicyDocument"] for one in role["ManagedPolicyArns"]
+    ]
+    return frozenset(
+        Permission(action, name, anywhere)
+        for document in documents
+        for statement in document["Statement"]
+        for action in _listed(statement["Action"])
+        for resource in _listed(statement["Resource"])
+        for name, anywhere in [_resource(resource, resources)]
+    )
+
+
+def actions_of(operation: str, request: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Yield each IAM action that a call of DynamoDB needs, with what it is needed on."""
+    if "TransactItems" in request:
+        for item in request["TransactItems"]:
+            for part, told in item.items():
+                yield f"dynamodb:{_PARTS[part]}", told["TableName"]
+    elif "RequestItems" in request:
+        for table in request["RequestItems"]:
+            yield f"dynamodb:{operation}", table
+    else:
+        index = request.get("IndexName")
+        table = request["TableName"]
+        yield f"dynamodb:{operation}", table if index is None else f"{table}/{index}"
+
+
+class Permitted:
+    """The permissions of a function, and which of them were used."""
+
+    def __init__(self, function: str) -> None:
+        self._function = function
+        self._allowed = permissions_of(function)
+        self._known: dict[tuple[str, str, bool], Permission] = {}
+
+    @property
+    def used(self) -> frozenset[Permission]:
+        """What calls have needed until now."""
+        return frozenset(self._known.values())
+
+    def check(self, action: str, resource: str, *, here: bool) -> None:
+        """Fail unless a call is allowed, as it would be denied on AWS."""
+        asked = (action, resource, here)
+        if asked not in self._known:
+            self._known[asked] = self._grant(action, resource, here=here)
+
+    def _grant(self, action: str, resource: str, *, here: bool) -> Permission:
+        table, slash, _ = resource.partition("/")
+        names = {resource, f"{table}/*"} if slash else {resource}
+        granted = [
+            one
+            for one in sorted(self._allowed)
+            if one.action == action and one.resource in names and (here or one.anywhere)
+        ]
+        where = "here" if here else "in another region"
+        assert granted, (
+            f"the role of {self._function} does not allow {action} on {resource} {where}"
+        )
+        # The narrowest: what is open to every region is needed only where a call goes elsewhere.
+        return granted[0]
+
+
+@cache
+def permitted(function: str) -> Permitted:
+    """Return what a function may do, one for all tests, so that it knows what was used."""
+    return Permitted(function)
+
+
+class Check(Protocol):
+    """Fails unless an action on a resource, here or in another region, is allowed."""
+
+    def __call__(self, action: str, resource: str, *, here: bool) -> None: ...
+
+
+def check_of(function: str) -> Check:
+    """Return what each call of a function is put to; of an operator's, nothing: roles are yours."""
+    if function not in FUNCTIONS:
+        return _unasked
+    return permitted(function).check
+
+
+def _unasked(action: str, resource: str, *, here: bool) -> None:
+    pass
+
+
+def _listed(told: Any) -> list[Any]:
+    return told if isinstance(told, list) else [told]
+
+
+def _logical(told: Mapping[str, Any]) -> str:
+    found = told.get("Ref") or told["Fn::GetAtt"]
+    return str(found[0] if isinstance(found, list) else found).partition(".")[0]
+
+
+def _resource(told: Any, resources: Mapping[str, Any]) -> tuple[str, bool]:
+    """Return the name of a resource in a policy, and whether any region's is meant."""
+    if told == "*":
+        return "*", False
+    if not isinstance(told, dict) or "Fn::Sub" not in told:
+        return _named(_logical(told), resources), False
+    text = told["Fn::Sub"]
+    plain = text.replace("${AWS::Partition}", "aws").replace("AWS::", "")
+    if match := _ARN.fullmatch(plain):
+        return match["name"], match["region"] == "*"
+    of, _, rest = text.removeprefix("${").partition(".Arn}")
+    return _named(of, resources) + rest.replace("/index", ""), False
+
+
+def _named(logical: str, resources: Mapping[str, Any]) -> str:
+    properties = resources.get(logical, {}).get("Properties", {})
+    names = (properties.get(kind) for kind in ("TableName", "QueueName", "Name", "LogGroupName"))
+    return next((name for name in names if isinstance(name, str)), logical)
