@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from antiphon.acts import acts, give_reason
 from antiphon.answers import answers
 from antiphon.backup import backup
 from antiphon.bench import bench
@@ -68,8 +69,13 @@ def _antiphon(
             help="The token or development key that regions know you by; better by environment.",
         ),
     ] = None,
+    why: Annotated[
+        str | None,
+        typer.Option("--why", help="Why: kept with what an operator does, see antiphon acts."),
+    ] = None,
 ) -> None:
     identify(bearer)
+    give_reason(why)
 
 
 app.command(
@@ -109,6 +115,7 @@ app.command(
     rich_help_panel=OPERATE,
     epilog="Examples: antiphon trace COMMIT; antiphon trace prov-0001 --search --json",
 )(trace)
+app.command(rich_help_panel=OPERATE, epilog="Example: antiphon acts --json")(acts)
 app.add_typer(dlq, name="dlq", rich_help_panel=OPERATE)
 app.add_typer(region, name="region", rich_help_panel=OPERATE)
 app.add_typer(homes, name="homes", rich_help_panel=OPERATE)

@@ -11,6 +11,7 @@ from typing import Annotated
 
 import typer
 
+from antiphon.acts import record
 from antiphon.connection import (
     DEFAULT_AWS_PORT,
     DEFAULT_BASE_PORT,
@@ -40,6 +41,8 @@ from projections.failures import SOURCES
 dlq = new_command_group("Dead letters: what could not be processed, in all regions.")
 
 DEFAULT_WAIT_S = 10.0
+# Letters that the record of one act names.
+MOST_NAMED = 20
 LOOK_S = 0.5
 Letters = Annotated[
     list[str] | None, typer.Argument(metavar="[LETTER]...", help="Letters, as `list` names them.")
@@ -138,6 +141,7 @@ def replay(
     filters = _filters(source=source, aggregate=aggregate, since=since)
     chosen = _chosen(connection, letters, region=region, filters=filters, everything=everything)
     orders = Orders(connection)
+    _record(connection, "dlq replay", chosen)
     told = [orders.give(one, "replay") for one in chosen]
     _report(_waited_for(orders, chosen, told, wait_s=wait), json=as_json_)
 
@@ -172,7 +176,22 @@ def drop(
         typer.confirm(f"Drop {count}, and what they hold, for good?", abort=True, err=True)
     who = by or getpass.getuser()
     orders = Orders(connection)
+    _record(connection, "dlq drop", chosen, who=who, why=reason)
     _report([orders.give(one, "drop", by=who, reason=reason) for one in chosen], json=as_json_)
+
+
+def _record(
+    connection: Connection,
+    what: str,
+    chosen: Sequence[Found],
+    *,
+    who: str | None = None,
+    why: str | None = None,
+) -> None:
+    if chosen:
+        first = ", ".join(one.letter.letter_id for one in chosen[:MOST_NAMED])
+        more = f" and {len(chosen) - MOST_NAMED} more" if len(chosen) > MOST_NAMED else ""
+        record(connection, what, about=first + more, via=chosen[0].region, who=who, why=why)
 
 
 def _filters(*, source: str | None, aggregate: str | None, since: str | None) -> Filters:

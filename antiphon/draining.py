@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 from rich.text import Text
 
+from antiphon.acts import record
 from antiphon.connection import (
     DEFAULT_AWS_PORT,
     DEFAULT_BASE_PORT,
@@ -59,6 +60,7 @@ def drain(
         raise Problem(
             f"in EVENTUAL mode its homes have to be taken, too: antiphon region evict {name}"
         )
+    record(connection, "region drain --lost" if lost else "region drain", about=name, via=via)
     if homes is not None:
         # As planned, so that nothing it took is superseded; then it is no one's home.
         move_away(homes, name)
@@ -87,6 +89,7 @@ def undrain(
     via = other_region(connection, name)
     moves = open_moves(connection, via=via)
     homes = open_home_moves(connection, via=via)
+    record(connection, "region undrain", about=name, via=via)
     if moves.states.read().state(name) is not RegionState.ACTIVE or homes is None:
         drive(moves.undrain(name), again=f"antiphon region undrain {name}")
     if homes is not None:
@@ -112,6 +115,7 @@ def evict(
     if homes is None:
         told = "in STRONG mode no region has to be evicted; leave it out"
         raise Problem(f"{told}: antiphon region drain {name} --lost")
+    record(connection, "region evict", about=name, via=via)
     drive(homes.take(name), again=f"antiphon region evict {name}")
     drive(open_moves(connection, via=via).drain_lost(name), again=f"antiphon region evict {name}")
     say(f"{name} is evicted: others append to what it did.", style="green")

@@ -13,6 +13,7 @@ import httpx
 import orjson
 import typer
 
+from antiphon.acts import record
 from antiphon.connection import (
     DEFAULT_AWS_PORT,
     DEFAULT_BASE_PORT,
@@ -63,6 +64,9 @@ def forget(
         and typer.confirm(f"Forget this {resource.name} for good, in every region?", err=True)
     ):
         raise Problem("nothing was changed; say --yes to forget without being asked")
+    # Its opaque id: the record is kept, and the subject's number is what is forgotten.
+    subject = deps.keys.aggregate_id(resource.aggregate.tag, key)
+    record(connection, "forget", about=subject, via=serving)
     forgetting = _forgetting(connection, deps, resource, key=key, serving=serving)
     _drive(forgetting, name=resource.name, wait_s=wait_s)
 

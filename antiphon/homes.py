@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from antiphon.acts import record
 from antiphon.connection import (
     DEFAULT_AWS_PORT,
     DEFAULT_BASE_PORT,
@@ -55,6 +56,7 @@ def spread(
     """Give every slot its first home, evenly. Once, after the first deployment."""
     connection = Connection.open(base_port=base_port, aws_port=aws_port)
     moves_of(connection, via=connection.regions[0])
+    record(connection, "homes spread")
     done = spread_homes(connection)
     say("Every slot has a home now." if done else "They have homes already; nothing was changed.")
 
@@ -91,7 +93,9 @@ def move(
 ) -> None:
     """Move all slots of a region to others as planned: nothing that it took is superseded."""
     connection = Connection.open(base_port=base_port, aws_port=aws_port)
-    moves = moves_of(connection, via=other_region(connection, name))
+    via = other_region(connection, name)
+    moves = moves_of(connection, via=via)
+    record(connection, "homes move", about=f"{name} to {to or 'the others'}", via=via)
     move_away(moves, name, to=connection.region_named(to) if to else None)
     say(f"{name} is the home of no slot any more.", style="green")
 
@@ -107,5 +111,7 @@ def move_away(moves: HomeMoves, name: str, *, to: str | None = None) -> None:
 def stay(*, base_port: BasePort = DEFAULT_BASE_PORT, aws_port: AwsPort = DEFAULT_AWS_PORT) -> None:
     """Give up the moves that were left off: their slots take commands again where they are."""
     connection = Connection.open(base_port=base_port, aws_port=aws_port)
-    count = moves_of(connection, via=connection.regions[0]).stay()
+    moves = moves_of(connection, via=connection.regions[0])
+    record(connection, "homes stay")
+    count = moves.stay()
     say(f"{count} slots stay where they are.")

@@ -17,6 +17,7 @@ from typing import Annotated
 
 import typer
 
+from antiphon.acts import record
 from antiphon.connection import (
     DEFAULT_AWS_PORT,
     DEFAULT_BASE_PORT,
@@ -96,6 +97,8 @@ def rebuild(
             engines = {name: one for name, one in engines.items() if _is_begun(states[name])}
             if not engines:
                 raise Problem(f"nothing of {projection} is being rebuilt; nothing was changed")
+        what = "rebuild --abort" if abort else "rebuild"
+        record(connection, what, about=f"{projection} in {', '.join(engines)}", via=regions[0])
         for name, engine in engines.items():
             with _driver(projection, name, engine, segments=segments, pace=pace) as driver:
                 if abort:

@@ -16,6 +16,7 @@ from typing import Annotated
 
 import typer
 
+from antiphon.acts import record
 from antiphon.backup_file import Heading, Lost, read_heading, read_lines
 from antiphon.connection import (
     DEFAULT_AWS_PORT,
@@ -82,6 +83,7 @@ def restore(
     if dry_run:
         say(f"{file} of {heading.taken_at} is whole and can be restored here.", style="green")
         return
+    record(connection, "restore", about=f"{file.name} of {heading.taken_at}")
     again = f"antiphon restore {file}"
     try:
         _stop_serving(connection, heading, deps)

@@ -12,6 +12,7 @@ from typing import Annotated
 import typer
 from rich.text import Text
 
+from antiphon.acts import record
 from antiphon.connection import (
     DEFAULT_AWS_PORT,
     DEFAULT_BASE_PORT,
@@ -70,6 +71,7 @@ def verify(
     connection = Connection.open(base_port=base_port, aws_port=aws_port)
     verdict, mended = settled_verdict(connection, settle_s=settle), list[Mended]()
     if repair and not dry_run and verdict.mends and _agreed(verdict, yes=yes, silent=as_json):
+        record(connection, "verify --repair", about=f"{len(verdict.mends)} to mend")
         mended = carry_out(connection, verdict.mends)
         # What was mended may take a moment; it is held against everything once more.
         verdict = settled_verdict(connection, settle_s=settle)

@@ -72,6 +72,7 @@ class System:
         self.outcomes: dict[str, list[str]] = {}
         self.sent: list[tuple[str, str]] = []
         self.operations: list[str] = []
+        self.refuses: str | None = None
         self.settings = dict(SETTINGS)
         self._news = threading.Condition(threading.RLock())
         self.base_port, servers = consecutive_servers(len(REGIONS))
@@ -245,9 +246,14 @@ class System:
 
     def _dynamodb(self, region: str, operation: str, request: dict[str, Any]) -> Any:
         self.operations.append(operation)
+        if operation == self.refuses:
+            return 400, {"__type": "AccessDeniedException", "message": "you may not"}, {}
         if operation == "BatchGetItem":
             return self._batch(region, request["RequestItems"])
         items = self.tables.get((region, request["TableName"]), [])
+        if operation == "PutItem":
+            self.tables.setdefault((region, request["TableName"]), []).append(request["Item"])
+            return 200, {}, {}
         if operation == "GetItem":
             found = next((one for one in items if request["Key"].items() <= one.items()), None)
             return 200, ({"Item": found} if found else {}), {}
