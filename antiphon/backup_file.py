@@ -9,6 +9,7 @@ import base64
 import gzip
 import hashlib
 import os
+import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import chain
@@ -141,5 +142,5 @@ def _lines(file: Path) -> Iterator[bytes]:
         with gzip.open(file, "rb") as lines:
             for line in lines:
                 yield line.rstrip(b"\n")
-    except (OSError, EOFError) as error:
+    except (OSError, EOFError, zlib.error) as error:
         raise Problem(f"{file} cannot be read as a backup: {error}") from error

@@ -90,10 +90,12 @@ class Forwarding:
         if "FunctionError" in answer or not isinstance(told, dict):
             raise StoreUnavailable(f"{home} could not decide a command that was sent on to it")
         if "refused" in told:
-            raise _TOLD.get(told["refused"], StoreUnavailable)(told["message"])
+            # A region of another version may refuse with what is not known here.
+            raise _TOLD.get(str(told["refused"]), StoreUnavailable)(str(told.get("message")))
         try:
-            return Decision(from_item(told["commit"]), told["duplicate"], told["attempts"])
-        except (KeyError, CorruptLog) as error:
+            commit, attempts = from_item(told["commit"]), int(told["attempts"])
+            return Decision(commit, bool(told["duplicate"]), attempts)
+        except (KeyError, TypeError, ValueError, OverflowError, CorruptLog) as error:
             raise StoreUnavailable(f"{home} answered with no decision") from error
 
 
