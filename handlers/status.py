@@ -10,6 +10,7 @@ from typing import Any
 
 from aws_lambda_powertools.event_handler import Response
 
+from eventstore.errors import StoreUnavailable
 from handlers.access import Refused
 from handlers.dependencies import Dependencies
 from handlers.http import (
@@ -52,7 +53,8 @@ def add_route(app: ConcurrentResolver, deps: Dependencies) -> None:
         "/status",
         summary="How is this region: states, answers owed, lag, dead letters?",
         description=(
-            "`states` as this region knows them; `pending` counts the answers owed here, and "
+            "`states` as this region knows them, in EVENTUAL mode with the `homes`; `pending` "
+            "counts the answers owed here, and "
             "`held` tells the first ones due with the regions that have applied them; `lags` how "
             "many of those a read model lacks; `unreached` the regions that could not be asked; "
             "`letters` the dead letters that wait, by source."
@@ -82,6 +84,7 @@ def _told(deps: Dependencies) -> dict[str, Any]:
         "at_ms": now_ms,
         "states": {region: topology.state(region) for region in settings.regions},
         "serving": topology.serving,
+        "homes": _homes(deps),
         "pending": backlog.pending,
         "oldest_due_ms": backlog.first_due_ms,
         "held": [
@@ -95,6 +98,27 @@ def _told(deps: Dependencies) -> dict[str, Any]:
         "lags": [_lag(one, now_ms=now_ms) for one in lags],
         "unreached": silent,
         "letters": {"waiting": waiting.total(), "by_source": dict(sorted(waiting.items()))},
+    }
+
+
+def _homes(deps: Dependencies) -> dict[str, dict[str, int]] | None:
+    """Return of each region how many slots it is home of, is to give away, and was evicted from.
+
+    None in STRONG mode, where any region appends, and while the homes cannot be read.
+    """
+    if not deps.has_homes:
+        return None
+    try:
+        slots = deps.homes.current().slots
+    except StoreUnavailable:
+        return None
+    return {
+        region: {
+            "slots": sum(one.home == region for one in slots),
+            "leaving": sum(one.home == region and one.to is not None for one in slots),
+            "evicted_from": sum(one.taken_from == region for one in slots),
+        }
+        for region in deps.settings.regions
     }
 
 

@@ -130,6 +130,7 @@ class DeployedLooking:
         return seen | {
             "health": status["states"][region],
             "letters": status["letters"]["waiting"],
+            "homes": (status.get("homes") or {}).get(region),
             "pending": status["pending"],
             "more": False,
             "oldest_due_ms": status["oldest_due_ms"],

@@ -15,13 +15,14 @@ from antiphon.connection import WAN_PATH
 from antiphon.console.settings import ConsoleSettings
 from antiphon.letters import LETTERS_TABLE
 from antiphon.reading import PENDING_INDEX, RESPONSES_TABLE
-from infra.local.engine_calls import EngineCalls, EngineError
+from infra.local.engine_calls import Answer, EngineCalls, EngineError
 from projections.response_items import ACK
 
 LOOK_TIMEOUT_S = 4.0
 # Held answers that are told one by one; all are counted, up to a page of the index.
 MOST_HELD_TOLD = 50
 MS_PER_S = 1000
+EVENTUAL = "EVENTUAL"
 _SCAN = "DynamoDB_20120810.Scan"
 
 
@@ -62,17 +63,26 @@ class Looking:
                 )
         except (ClientError, TimeoutError, EngineError) as error:
             return told | {"health": f"no answer ({type(error).__name__})"}
-        return told | {"health": health, "letters": letters, **held}
+        return told | {"letters": letters, **health, **held}
 
-    async def _health(self, region: str) -> str:
-        """What the region says of itself: `active`, or the state that it is in instead."""
-        answer = await self._calls.send(
-            "GET", f"{self._settings.url(region)}/health", headers={}, body=b""
-        )
+    async def _health(self, region: str) -> dict[str, Any]:
+        """What the region says of itself: `active`, or its state; and what it is home of."""
+        answer = await self._get(region, "/health")
         try:
-            return str(orjson.loads(answer.body)["state"])
+            told = orjson.loads(answer.body)
+            health, has_homes = str(told["state"]), told.get("mode") == EVENTUAL
         except (ValueError, KeyError, TypeError):
-            return f"HTTP {answer.status}"
+            return {"health": f"HTTP {answer.status}"}
+        if not has_homes:
+            return {"health": health}
+        status = await self._get(region, "/status")
+        homes = orjson.loads(status.body)["homes"] if status.ok else None
+        return {"health": health, "homes": homes and homes[region]}
+
+    async def _get(self, region: str, path: str) -> Answer:
+        url = f"{self._settings.url(region)}{path}"
+        headers = self._settings.credentials(region, "GET", url, b"")
+        return await self._calls.send("GET", url, headers=headers, body=b"")
 
     async def _held(self, region: str) -> dict[str, Any]:
         """The answers that a region owes: how many, and of the first ones who has applied them."""

@@ -10,7 +10,10 @@ import pytest
 from eventstore.errors import StoreUnavailable
 from handlers.status import make_handler
 from projections import owed
+from projections.homes import SLOTS
 from projections.letters import Filing
+from tests.dynamodb.regions import InProcessRegions
+from tests.handlers.eventual import EventualNetwork
 from tests.handlers.network import ACTIVATION, REGIONS, Network
 
 US, EU, AP = REGIONS
@@ -124,3 +127,19 @@ def test_a_region_that_answers_too_late_holds_nothing_up(
         assert status_of(network, US)["unreached"] == [AP]
     finally:
         late.set()
+
+
+def test_in_eventual_mode_the_homes_are_told_with_who_was_evicted(network: Network):
+    assert status_of(network, US)["homes"] is None
+    regions = EventualNetwork(InProcessRegions())
+    aggregate_id = regions[US].deps.keys.aggregate_id("sub", "somebody")
+    before = status_of(regions, EU)["homes"]
+    assert sum(one["slots"] for one in before.values()) == SLOTS
+    home = regions.homes.read().of(aggregate_id).home
+    other = next(region for region in REGIONS if region != home)
+
+    regions.take_by_force(aggregate_id, other)
+
+    after = status_of(regions, other)["homes"]
+    assert after[home] == before[home] | {"slots": before[home]["slots"] - 1, "evicted_from": 1}
+    assert after[other]["slots"] == before[other]["slots"] + 1

@@ -6,6 +6,8 @@ import { announce, dress, make, put, span } from "./page.js";
 import { isIsolated, onChange, system, waitsFor } from "./system.js";
 
 const HELD_ENOUGH_MS = 2000;
+// As many answers on their way are of a feed.
+const BUSY = 20;
 
 export function showGuide(box) {
   const near = system.regions[0];
@@ -17,9 +19,18 @@ export function showGuide(box) {
     step("Change the same subscriber", "Change", () => sendSecond(near, run, steps)),
     step(`Let ${far} come back`, "Heal", () => heal(far, run, steps)),
   ];
+  const busy = make("p", { class: "quiet", hidden: true });
   box.replaceChildren(...steps.map((one) => one.element));
+  box.after(busy);
   allow(steps, run);
-  onChange(() => watch(steps, run, far));
+  onChange(() => { watch(steps, run, far); sayBusy(busy); });
+}
+
+/** While a feed is played each step takes its time, and nothing is wrong. */
+function sayBusy(line) {
+  const pending = Object.values(system.status).reduce((sum, one) => sum + (one.pending ?? 0), 0);
+  line.hidden = pending < BUSY;
+  if (!line.hidden) put(line, `${pending} answers are on their way: a feed is being played. Each step takes longer until that ends.`);
 }
 
 function step(text, action, act) {

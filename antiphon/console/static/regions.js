@@ -1,6 +1,6 @@
 // One card a region: whether it serves, how far behind its read models are, what waits in it.
 
-import { dress, make, put, span } from "./page.js";
+import { count, dress, make, put, span } from "./page.js";
 import { isIsolated, isKilled, onChange, system } from "./system.js";
 
 export function showRegions(box) {
@@ -41,11 +41,18 @@ function show(region, card) {
   const since = overdue > 0 ? `, overdue ${span(overdue)}` : "";
   fact(card, "answers held", held === null ? "–" : `${held}${status.more ? "+" : ""}${since}`, held ? "warn" : "");
   fact(card, "dead letters", status?.letters === null || status?.letters === undefined ? "–" : String(status.letters), status?.letters ? "bad" : "");
+  if (status?.homes) fact(card, "home of", homesOf(status.homes), status.homes.leaving || status.homes.evicted_from ? "warn" : "");
   for (const lag of system.lags.filter((one) => one.region === region)) {
     const many = lag.behind > 1 ? `${lag.behind}${lag.more ? "+" : ""}, ` : "";
     const behind = lag.behind ? `${many}${span(lag.oldest_ms)} behind` : lag.last_ms === null ? "lacks nothing owed" : span(lag.last_ms);
     fact(card, lag.projection, behind, lag.behind && lag.oldest_ms > 2000 ? "warn" : "");
   }
+}
+
+/** In EVENTUAL mode a region appends to what it is home of; what was taken from it by force it was evicted from. */
+function homesOf({ slots, leaving, evicted_from: taken }) {
+  const more = [leaving ? `${leaving} on their way to others` : "", taken ? `evicted from ${taken}` : ""].filter(Boolean);
+  return [count(slots, "slot"), ...more].join(", ");
 }
 
 function stateOf(status, killed, isolated) {

@@ -163,6 +163,7 @@ async function ask(region, commit) {
     commit.applied[where] ??= Date.parse(at);
     commit.acknowledged[where] ??= Date.parse(at);
   }
+  if (told.body.status === "superseded") commit.outcome = "superseded";
   if (told.body.answer) commit.answeredMs ??= Date.parse(told.body.answer.answered_at);
   changed();
 }

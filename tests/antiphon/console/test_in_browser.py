@@ -123,8 +123,11 @@ def test_a_lost_connection_says_so_and_recovers(page: Page, pretended: Pretended
     page.sees(".ledger", "Change service profile")
     pretended.close_console()
     page.sees("#stream", "connection lost, trying again")
+    page.eventually(lambda: not pretended.watch.is_watched, "the console is followed still")
     pretended.open_console()
     page.sees("#stream", "live")
+    # What the regions are asked is told before what happens there is followed.
+    page.eventually(lambda: pretended.watch.is_watched, "nothing is followed again")
     pretended.do(lambda: pretended.commit(2))
     page.sees("#subline", "1 commit seen")
 
