@@ -75,6 +75,12 @@ def test_other_regions_are_refused(new: System, file: Path):
     refused(new, file, "deploy those regions")
 
 
+def test_eventual_mode_is_refused_with_the_reason(new: System, file: Path):
+    """A log without the homes and epochs that made it would have two first commits somewhere."""
+    new.settings["ANTIPHON_MODE"] = "EVENTUAL"
+    refused(new, file, "STRONG mode only")
+
+
 @pytest.mark.parametrize("table", ["antiphon-views", "antiphon-responses", "antiphon-snapshots"])
 def test_what_is_of_another_log_is_refused(new: System, file: Path, table: str):
     new.tables[AP, table] = [{"k": {"S": "something"}}]
