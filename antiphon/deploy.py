@@ -15,7 +15,7 @@ from antiphon.terminal import say
 from infra.deploy.aws import clients_of
 from infra.deploy.package import PackageFailed, build_package
 from infra.deploy.removal import Removal
-from infra.deploy.rollout import Rollout
+from infra.deploy.rollout import Rollout, account_of
 from infra.deploy.stacks import StackFailed
 from infra.deploy.system import Refused, System, system_of
 
@@ -67,7 +67,7 @@ def destroy(
     """Delete a system with all its data; refused while a table is protected that is not named."""
     try:
         system, clients = system_of(file), clients_of(Session())
-        account = Rollout(system=system, clients=clients, code=b"", progress=_progress).check()
+        account = account_of(system, clients)
         removal = Removal(system=system, clients=clients, account=account, progress=_progress)
         regions = ", ".join(system.regions)
         if not yes:

@@ -99,6 +99,7 @@ class Removal:
                 self.clients("dynamodb", region).update_table(
                     TableName=table, DeletionProtectionEnabled=False
                 )
+                self._wait_until_settled(region, table, without=())
         if (found := self._described(first, table)) is None:
             return
         dynamodb = self.clients("dynamodb", first)
@@ -116,19 +117,19 @@ class Removal:
                 ]
             if batch:
                 dynamodb.update_table(TableName=table, **changes)
-                self._wait_until_settled(table)
+                self._wait_until_settled(first, table, without=batch)
         dynamodb.delete_table(TableName=table)
         self.progress(f"table {table}: deleted")
 
-    def _wait_until_settled(self, table: str) -> None:
+    def _wait_until_settled(self, region: str, table: str, *, without: Collection[str]) -> None:
+        """Wait until a table is at rest, and has no replicas in some regions any more."""
         deadline = time.monotonic() + _TABLE_TIMEOUT_S
-        while (found := self._described(self.system.first, table)) is not None:
-            if found.get("TableStatus") == "ACTIVE" and all(
-                one.get("ReplicaStatus", "ACTIVE") == "ACTIVE" for one in found.get("Replicas", [])
-            ):
+        while (found := self._described(region, table)) is not None:
+            replicas = {one["RegionName"] for one in found.get("Replicas", [])}
+            if found.get("TableStatus") == "ACTIVE" and not replicas & set(without):
                 return
             if time.monotonic() > deadline:
-                raise StackFailed(f"{table} still loses replicas after {_TABLE_TIMEOUT_S:.0f} s")
+                raise StackFailed(f"{table} in {region} changes for {_TABLE_TIMEOUT_S:.0f} s")
             time.sleep(self.pause_s)
 
     def _remove_key(self, region: str) -> None:

@@ -56,6 +56,9 @@ class Rollout:
         Raises: Refused before anything is changed; StackFailed.
         """
         account = self.check()
+        if only not in (None, self.system.first) and self._deployed_secret() is None:
+            # Or two first deployments at once could each have a secret of their own.
+            raise Refused(f"{self.system.first} must be deployed to before {only}")
         secret = self._secret()
         self.deploy_global()
         for region in self.system.regions:
@@ -64,11 +67,9 @@ class Rollout:
 
     def check(self) -> str:
         """Find out what would fail. Returns: the account. Raises: Refused."""
-        accounts = {region: self._account(region) for region in self.system.regions}
-        if len(set(accounts.values())) != 1:
-            raise Refused(f"the credentials are of different accounts: {accounts}")
+        account = account_of(self.system, self.clients)
         self._check_tables()
-        return accounts[self.system.first]
+        return account
 
     def deploy_global(self) -> None:
         """Make or change the global tables' stack, in the first region."""
@@ -113,15 +114,6 @@ class Rollout:
         stack = Stack(self.clients("cloudformation", region), name, pause_s=self.pause_s)
         changed = stack.put(template, parameters, progress=self.progress)
         self.progress(f"stack {name} in {region}: {'done' if changed else 'nothing to change'}")
-
-    def _account(self, region: str) -> str:
-        try:
-            return str(self.clients("sts", region).get_caller_identity()["Account"])
-        except (BotoCoreError, ClientError) as error:
-            raise Refused(
-                f"no credentials that {region} takes: {error}. Set AWS_PROFILE or sign in; a "
-                "region that is off by default must be switched on in the account first"
-            ) from error
 
     def _check_tables(self) -> None:
         """Refuse what a global table that is there can never become."""
@@ -175,6 +167,24 @@ class Rollout:
             else:
                 return str(found["Environment"]["Variables"]["ANTIPHON_SECRET"])
         return None
+
+
+def account_of(system: System, clients: Clients) -> str:
+    """Return the account that the credentials are of, in every region. Raises: Refused."""
+    accounts = {region: _account(clients, region) for region in system.regions}
+    if len(set(accounts.values())) != 1:
+        raise Refused(f"the credentials are of different accounts: {accounts}")
+    return accounts[system.first]
+
+
+def _account(clients: Clients, region: str) -> str:
+    try:
+        return str(clients("sts", region).get_caller_identity()["Account"])
+    except (BotoCoreError, ClientError) as error:
+        raise Refused(
+            f"no credentials that {region} takes: {error}. Set AWS_PROFILE or sign in; a "
+            "region that is off by default must be switched on in the account first"
+        ) from error
 
 
 def upload_code(s3: Any, code: bytes, *, region: str, account: str) -> dict[str, str]:

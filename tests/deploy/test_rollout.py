@@ -117,6 +117,9 @@ def test_another_secret_than_the_deployed_one_is_refused_before_anything_is_chan
     system, clients, empty
 ):
     rollout = rollout_of(system, clients)
+    with pytest.raises(Refused, match="us-east-1 must be deployed to before eu-west-1"):
+        rollout.run(only=EU)
+    assert not system.secret_file.exists()
     rollout.deploy_global()
     make_replicas(clients)
     rollout.run(only=US)
