@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import get_args
 
 import pytest
 from botocore.loaders import Loader
@@ -11,19 +12,11 @@ from botocore.session import get_session
 
 from handlers import entry
 from handlers.service_models import SERVICES, read_fast
+from handlers.settings import Settings
 from tests.handlers.test_settings import VALID
 
 ROOT = Path(__file__).resolve().parents[2]
-FUNCTIONS = (
-    "commands",
-    "command_queue",
-    "projector",
-    "responder",
-    "sweeper",
-    "queries",
-    "dead_letters",
-    "status",
-)
+FUNCTIONS = get_args(Settings.model_fields["function"].annotation)
 # What operators use, what only documents the API, and what costs a start more than it brings.
 _OF_NO_START = {
     "boto3",
