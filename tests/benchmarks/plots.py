@@ -72,5 +72,11 @@ def _loading(rows: Any) -> Any:
 def _plain(kind: Any, title: str, unit: str) -> Any:
     # No scripts from elsewhere: the picture stands by itself.
     return kind(
-        title=title, y_title=unit, style=CleanStyle, js=(), width=900, height=420, no_prefix=True
+        title=f"{title}, {unit}",
+        style=CleanStyle,
+        js=(),
+        width=900,
+        height=420,
+        no_prefix=True,
+        truncate_legend=-1,
     )
