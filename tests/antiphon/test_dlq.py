@@ -127,6 +127,17 @@ def test_a_replay_chooses_by_filters(system, letters):
     assert len(system.orders) == 3
 
 
+def test_what_had_no_grant_is_replayed_by_its_name_alone(system, letters):
+    letters[COMMAND]["e"] = {"S": "forbidden: AROAX may not send ActivateSubscriber"}
+
+    result = dlq(system, "replay", "--all")
+
+    assert "1 left out" in result.output
+    assert [order["letter"] for _, order in system.orders] == [PLACE]
+    assert dlq(system, "replay", COMMAND).exit_code == 0
+    assert system.orders[-1] == (WEST, {"order": "replay", "letter": COMMAND})
+
+
 @pytest.mark.parametrize("outcome", ["failed", "refused", "unavailable"])
 def test_a_replay_that_did_not_help_ends_with_1(system, letters, outcome):
     system.outcomes[PLACE] = ["replaying", outcome]

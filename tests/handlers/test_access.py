@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from antiphon.dlq import FORBIDDEN
 from eventstore.requests import CommandRequest
 from handlers import status
 from handlers.access import EVERYONE, Access, Caller, Refused, name_of_key
@@ -280,6 +281,9 @@ def test_a_message_is_of_who_sqs_says_has_sent_it(guarded: Network):
 def test_a_message_without_a_grant_is_set_aside_undecided(guarded: Network, sender: dict[str, str]):
     assert guarded[US].take_from_queue(message(ACTIVATION, **sender)) == []
 
+    extra, *_ = guarded.extras[US, "dead"]
+    # What `antiphon dlq replay --all` knows it by.
+    assert extra["MessageAttributes"]["Antiphon-Error"]["StringValue"].startswith(FORBIDDEN)
     [buried] = guarded.take(US, "dead")
     assert json.loads(buried) == ACTIVATION
     assert nothing_was_decided(guarded)
