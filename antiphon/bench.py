@@ -68,7 +68,10 @@ def bench(
         bool, typer.Option("--quick", help="A few rounds only: a minute instead of ten.")
     ] = False,
     full: Annotated[
-        bool, typer.Option("--full", help="Rebuild a million commits, too: minutes more.")
+        bool,
+        typer.Option(
+            "--full", help="Load 100,000 events and rebuild a million commits, too: half an hour."
+        ),
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")] = False,
     draw: Annotated[

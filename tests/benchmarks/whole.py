@@ -18,7 +18,7 @@ def run(*, quick: bool, full: bool, tell: Callable[[str], None]) -> dict[str, An
 
     Args:
         quick: a few rounds of small things: about a minute.
-        full: rebuild a million commits too.
+        full: load 100,000 events and rebuild a million commits, too.
         tell: is told what begins.
 
     """
@@ -29,7 +29,7 @@ def run(*, quick: bool, full: bool, tell: Callable[[str], None]) -> dict[str, An
     tell("projection")
     projected = _projected(quick=quick)
     tell("load")
-    loaded = loading.run(quick=quick)
+    loaded = loading.run(quick=quick, full=full)
     tell("rebuild")
     rebuilt = rebuilding.run(quick=quick, full=full)
     engine = next(told for told in appended["engines"].values() if "absent" not in told)
