@@ -4,7 +4,6 @@ Reads and changes the control item through a region that is not the one moved: t
 lost. Nothing here decides anything; that is `projections.draining`'s work.
 """
 
-import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -111,19 +110,36 @@ def comparison_of(deps: Dependencies, *, scan: LogScan, log: CommitLog) -> Compa
 def open_home_moves(connection: Connection, *, via: str) -> HomeMoves | None:
     """Return the moves of homes as seen from the region `via`; None in STRONG mode."""
     deps = dependencies_of(connection, via)
+    return home_moves_of(
+        deps,
+        client=connection.dynamodb(via),
+        scan_of=lambda region: _scan(connection.dynamodb(region), deps.settings),
+    )
+
+
+def home_moves_of(
+    deps: Dependencies, *, client: "DynamoDBClient", scan_of: Callable[[str], LogScan]
+) -> HomeMoves | None:
+    """Return the moves of homes by these dependencies; None in STRONG mode.
+
+    Args:
+        deps: of the region that they are seen from.
+        client: of the same region.
+        scan_of: the log as any region's replica has it.
+
+    """
     settings = deps.settings
     if settings.mode != "EVENTUAL":
         return None
-    client = connection.dynamodb(via)
     return HomeMoves(
         homes=HomesStore(client, table=settings.control_table),
         states=ControlStore(client, table=settings.control_table, regions=settings.regions),
         comparison_of=lambda region: comparison_of(
-            deps, scan=_scan(connection.dynamodb(region), settings), log=deps.log_of(region)
+            deps, scan=scan_of(region), log=deps.log_of(region)
         ),
         fresh_s=settings.homes_fresh_s,
         put_s=_last_call_s(settings),
-        elapsed_s=time.monotonic,
+        elapsed_s=deps.edge.clock.elapsed_s,
     )
 
 

@@ -7,8 +7,10 @@ lost answer may be hidden by a second try that meets what the first has done.
 
 from collections.abc import Callable
 from functools import partial
+from io import BytesIO
 from typing import TYPE_CHECKING, Any, Protocol
 
+import orjson
 from botocore.exceptions import ClientError, ConnectTimeoutError, ReadTimeoutError
 
 from tests.dynamodb.errors import refusal
@@ -16,12 +18,15 @@ from tests.dynamodb.kms import InProcessKms
 from tests.permissions import actions_of, check_of
 from tests.simulation.deployment import KMS_KEY
 from tests.simulation.faults import CallFault
+from tests.simulation.streams import FunctionFailed
 
 if TYPE_CHECKING:
     from tests.simulation.world import World
 
 _RETRIED = frozenset({"ThrottlingException", "InternalServerError", "InternalFailure"})
 _BACKOFF_MS = 50.0
+# How long a process stands still that stalls: longer than a move waits for whoever appends.
+_STALL_MS = 16_000.0
 Act = Callable[[], dict[str, Any]]
 
 
@@ -30,6 +35,8 @@ class Process(Protocol):
 
     function: str
     region: str
+    # Where the command came in that it is at, if it is at one.
+    origin: str
     world: "World"
 
     def crash(self) -> None:
@@ -51,6 +58,9 @@ class Calls:
 
     def events(self, region: str) -> Any:
         return self._client(_Events, region)
+
+    def functions(self, region: str) -> Any:
+        return self._client(_Functions, region)
 
     def kms(self, region: str) -> Any:
         return InProcessKms(KMS_KEY)
@@ -96,6 +106,9 @@ class _Client:
         fault = world.call_faults.next(region, process.function, site)
         if fault is not None:
             self._die_if(fault, "crash_before", site)
+        if world.stalled and (region, process.function, site) in world.stalled:
+            world.met(f"fault: stalled before {site}")
+            sleep(_STALL_MS)
         if not network.all_open:
             self._connect()
         if fault is not None or world.throttled:
@@ -220,3 +233,36 @@ class _Events(_Client):
         world = self._process.world
         self._permit("events:PutEvents", "antiphon")
         return self._call("PutEvents", lambda: world.bus(self._target).put(request["Entries"]))
+
+
+class _Functions(_Client):
+    """A client of Lambda."""
+
+    def invoke(self, **request: Any) -> dict[str, Any]:
+        name = str(request["FunctionName"]).removeprefix("antiphon-")
+        event = orjson.loads(request["Payload"])
+        return self._call(f"Invoke {name}", partial(self._invoked, name, event))
+
+    def _invoked(self, name: str, event: dict[str, Any]) -> dict[str, Any]:
+        """Have the function run in a task of its own: it goes on where its caller dies."""
+        world, told = self._process.world, list[Any]()
+        world.observer.forwarded(self._process, self._target)
+        waiting = world.time.current
+        assert waiting is not None, "only a task can invoke"
+        ticket = waiting.ticket
+
+        def run() -> None:
+            try:
+                answer = world.functions.invoke(self._target, name, event)
+                told.append({"Payload": BytesIO(orjson.dumps(answer))})
+            except FunctionFailed:
+                told.append({"Payload": BytesIO(b"{}"), "FunctionError": "Unhandled"})
+            waiting.wake(ticket)
+
+        world.time.start(run)
+        world.time.wait(within_ms=world.settings.read_s * 1000)
+        if not told:
+            world.met(f"fault: no answer in time Invoke {name}")
+            raise ReadTimeoutError(endpoint_url=self._target)
+        answered: dict[str, Any] = told[0]
+        return answered

@@ -10,10 +10,11 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 
 from tests.simulation.checker.verdict import check
-from tests.simulation.plan import Plan
-from tests.simulation.planning import plan_of
+from tests.simulation.eventual_planning import plan_of
+from tests.simulation.plan import Mode, Plan
 from tests.simulation.run import Run, play, sandboxes
 
 # So many objects more before a process of runs looks which of the young ones are garbage.
@@ -103,20 +104,20 @@ def _collect_less() -> None:
     gc.set_threshold(_GARBAGE, 20, 20)
 
 
-def judge_seed(seed: int) -> Judged:
+def judge_seed(seed: int, mode: Mode = "STRONG") -> Judged:
     """Play and judge the plan of a seed."""
-    return judge(plan_of(seed))
+    return judge(plan_of(seed, mode))
 
 
-def judge_seeds(seeds: Iterable[int], *, jobs: int) -> Iterator[Judged]:
+def judge_seeds(seeds: Iterable[int], *, jobs: int, mode: Mode = "STRONG") -> Iterator[Judged]:
     """Play and judge seeds, in as many processes as given; the results come in their order."""
     if jobs == 1:
-        yield from map(judge_seed, seeds)
+        yield from map(partial(judge_seed, mode=mode), seeds)
         return
     # Not forked: a process of its own has no threads of ours in an unknown state.
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(jobs, mp_context=context, initializer=_collect_less) as pool:
         try:
-            yield from pool.map(judge_seed, seeds, chunksize=4)
+            yield from pool.map(partial(judge_seed, mode=mode), seeds, chunksize=4)
         finally:
             pool.shutdown(wait=False, cancel_futures=True)

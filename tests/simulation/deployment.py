@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 
 from handlers.settings import Settings
 from infra.local.shard import StreamMapping
+from tests.simulation.plan import Mode
 
 ACCOUNT = "000000000000"
 SECRET = "a secret of the simulation"
@@ -75,13 +76,15 @@ def queues_of(*, taken_in: bool) -> Sequence[QueueTerms]:
     return _TAKEN_IN if taken_in else QUEUES
 
 
-def settings_of(function: str, region: str, regions: Sequence[str]) -> Settings:
+def settings_of(
+    function: str, region: str, regions: Sequence[str], *, mode: Mode = "STRONG"
+) -> Settings:
     """Return the settings of one function; bounds that make rare things common in a short run."""
     return Settings.of(
         {
             "ANTIPHON_FUNCTION": function,
             "ANTIPHON_REGIONS": ",".join(regions),
-            "ANTIPHON_MODE": "STRONG",
+            "ANTIPHON_MODE": mode,
             "ANTIPHON_AUTHORIZATION": "NONE",
             "ANTIPHON_SECRET": SECRET,
             "ANTIPHON_ACCOUNT": ACCOUNT,

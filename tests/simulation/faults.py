@@ -11,7 +11,7 @@ from typing import Literal
 # Region (empty for all of them), function and site.
 Place = tuple[str, str, str]
 CallFaultKind = Literal["crash_before", "crash_after", "lose_request", "lose_answer", "throttle"]
-OutageKind = Literal["cut", "slow", "kill", "throttle", "refuse_entries"]
+OutageKind = Literal["cut", "slow", "kill", "throttle", "refuse_entries", "stall", "lag"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,8 +40,8 @@ class Outage:
     Args:
         a: the region; of a cut or slow link the one end.
         b: the other end; empty for every link of `a`.
-        site: what is throttled.
-        ms: the round trip of a slow link.
+        site: what is throttled, or before what processes stand still.
+        ms: the round trip of a slow link; how much longer what `a` writes takes to the others.
 
     """
 

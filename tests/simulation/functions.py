@@ -57,6 +57,7 @@ class Sandbox:
         module = importlib.import_module(f"handlers.{settings.function}")
         self._handler: Any = module.make_handler(self._deps)
         self._deadline_ms = 0.0
+        self.origin = self.region
 
     def enter(self, world: "World") -> None:
         """Become a sandbox of another world, in which it was never used."""
@@ -89,6 +90,7 @@ class Sandbox:
             self.is_warm = True
             world.met(f"cold start: {self.function}")
         self.is_busy = True
+        self.origin = event.get("forwarded", {}).get("origin", self.region)
         self._gate.open()
         self._deadline_ms = world.time.now_ms + TIMEOUTS_S[self.function] * 1000
         outcome: list[Any] = []

@@ -89,6 +89,46 @@ class Appended(Record):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Arrived(Record):
+    """A commit has come into one more replica: from now on consistent reads there see it.
+
+    In EVENTUAL mode only, of every replica but the one that it was appended in.
+    """
+
+    region: str
+    commit: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HomeChanged(Record):
+    """In EVENTUAL mode: who appends to the aggregates of a slot, from now on.
+
+    Args:
+        slot: its number.
+        home: the region.
+        epoch: of what it appends.
+        to: the region that it is moved to: while it is, nobody appends.
+        taken: the epoch that was ended by force and not settled since.
+
+    """
+
+    slot: int
+    home: str
+    epoch: int
+    to: str | None = None
+    taken: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Forwarded(Record):
+    """In EVENTUAL mode: a region sends a command on to another. `origin` is where it came in."""
+
+    region: str
+    to: str
+    origin: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Applied(Record):
     """The head of a view changed in a region's table: from now on consistent reads see it.
 
@@ -193,6 +233,7 @@ class Final:
 
     Args:
         log: every item of the event table, of the journal.
+        replicas: in EVENTUAL mode: region -> every item of its replica; the log is all of them.
         views: region -> every item of its views table.
         responses: region -> every item of its responses table.
         letters: region -> every item of its letters table.
@@ -204,6 +245,7 @@ class Final:
     """
 
     log: tuple[Item, ...] = ()
+    replicas: Mapping[str, tuple[Item, ...]] = field(default_factory=dict)
     views: Mapping[str, tuple[Item, ...]] = field(default_factory=dict)
     responses: Mapping[str, tuple[Item, ...]] = field(default_factory=dict)
     letters: Mapping[str, tuple[Item, ...]] = field(default_factory=dict)
@@ -225,6 +267,7 @@ class Terms:
         poisoned: aggregates that no projector can apply, on purpose.
         lost: regions that never come back.
         versions: projection -> the version that readers use from the start.
+        mode: STRONG, or EVENTUAL, where some invariants ask for other things.
         seed: of the run, for people.
 
     """
@@ -239,6 +282,7 @@ class Terms:
     versions: Mapping[str, str] = field(
         default_factory=lambda: {"subscriber-view": "1", "network-inventory": "1", "activity": "1"}
     )
+    mode: Literal["STRONG", "EVENTUAL"] = "STRONG"
     seed: int | None = None
 
 

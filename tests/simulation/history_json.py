@@ -14,10 +14,13 @@ import orjson
 from tests.simulation.history import (
     Appended,
     Applied,
+    Arrived,
     BodyStored,
     Final,
     Forgotten,
+    Forwarded,
     History,
+    HomeChanged,
     Invoked,
     KeptMessage,
     Lost,
@@ -34,7 +37,7 @@ _RECORDS: dict[str, type[Record]] = {
     kind.__name__: kind
     for kind in (
         Invoked, Returned, Lost, Appended, Applied, BodyStored, Published, StateChanged, Switched,
-        Noted, Forgotten,
+        Noted, Forgotten, Arrived, HomeChanged, Forwarded,
     )
 }  # fmt: skip
 _BYTES = "$bytes"
@@ -54,7 +57,7 @@ def from_json(text: bytes) -> History:
     """Return the history that `to_json` was given."""
     told = _with_bytes(orjson.loads(text))
     terms, final = told["terms"], told["final"]
-    by_place = ("views", "responses", "letters", "legible")
+    by_place = ("views", "responses", "letters", "legible", "replicas")
     return History(
         terms=Terms(
             **terms

@@ -16,7 +16,10 @@ from tests.dynamodb.values import Item
 from tests.simulation.history import (
     Appended,
     Applied,
+    Arrived,
     BodyStored,
+    Forwarded,
+    HomeChanged,
     Published,
     Record,
     Recorder,
@@ -47,6 +50,8 @@ class Observer:
         self.in_clear: Callable[[Item], Item] = _as_it_is
         self._published: set[str] = set()
         self._standings: dict[str, tuple[str, str | None]] = {}
+        self._slots: dict[int, dict[str, Any]] = {}
+        self._commits: dict[tuple[str, str], Item] = {}
 
     def met(self, situation: str) -> None:
         """Count one more time that a situation came up."""
@@ -59,11 +64,16 @@ class Observer:
     def appended(self, region: str, change: Change) -> None:
         """Take a change of the journal of the global tables."""
         if change.table == "antiphon-control":
-            self._moved(change)
+            self._rehomed(change) if change.key["k"]["S"] == "homes" else self._moved(change)
             return
         if change.table != "antiphon-events":
             return
         image = change.new if change.new is not None else change.old
+        place = (change.key["a"]["S"], change.key["q"]["N"])
+        if change.kind == "INSERT" and self._commits.get(place) == image:
+            self.record(Arrived, region=region, commit=".".join(place))
+            return
+        self._commits.setdefault(place, image or {})
         self.record(Appended, region=region, item=self.in_clear(image or {}), change=change.kind)
 
     def _moved(self, change: Change) -> None:
@@ -75,6 +85,25 @@ class Observer:
                 self._standings[region] = now
                 self.met(f"region {now[0]}")
                 self.record(StateChanged, region=region, state=now[0], adopter=now[1])
+
+    def _rehomed(self, change: Change) -> None:
+        """Take a change of the homes of EVENTUAL mode."""
+        told = orjson.loads((change.new or {})["d"]["S"])["slots"]
+        for number, slot in enumerate(told):
+            now = {
+                "home": slot["home"],
+                "epoch": slot.get("epoch", 0),
+                "to": slot.get("to"),
+                "taken": slot.get("taken"),
+            }
+            if self._slots.get(number) != now:
+                self._slots[number] = now
+                self.record(HomeChanged, slot=number, **now)
+
+    def forwarded(self, process: "Process", to: str) -> None:
+        """Take a command that a region sends on to another."""
+        self.met("command sent on to its home")
+        self.record(Forwarded, region=process.region, to=to, origin=process.origin)
 
     def _switched(self, region: str, change: Change) -> None:
         """Take a change of the states of builds: which of them readers get."""

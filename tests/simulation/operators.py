@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
-from antiphon.region_moves import moves_of
+from antiphon.region_moves import home_moves_of, moves_of
 from eventstore.errors import StoreUnavailable, described
 from eventstore.scanning import LogScan
 from handlers.dependencies import Dependencies
@@ -20,14 +20,15 @@ from projections import forgetting
 from projections.draining import RegionMoves, Step
 from projections.letters import LetterStore
 from projections.rebuild import TooSoon
-from projections.regions import ControlStore, RegionState
+from projections.regions import ControlStore, RegionRefused, RegionState
+from projections.rehoming import HomeMoves
 from tests.simulation.calls import Calls
 from tests.simulation.deployment import settings_of
 from tests.simulation.edges import edge_of
 from tests.simulation.forgetter import forgetting_of
 from tests.simulation.history import Forgotten, Noted
 from tests.simulation.network import pairs_of
-from tests.simulation.plan import Chore
+from tests.simulation.plan import Chore, Mode
 from tests.simulation.streams import FunctionFailed
 
 if TYPE_CHECKING:
@@ -58,7 +59,8 @@ class Operator:
         self._is_cut_off = False
         others = [region for region in world.regions if region != chore.region]
         # A region is moved through another, which is not lost; all else is done in its region.
-        self.region = others[0] if chore.kind in {"drain", "lose"} else chore.region
+        moved = chore.kind in {"drain", "lose", "move", "evict"}
+        self.origin = self.region = others[0] if moved else chore.region
 
     def crash(self) -> None:
         """End the process: whoever comes next begins with the same chore."""
@@ -66,7 +68,12 @@ class Operator:
 
     def run(self) -> None:
         """Do the chore, beginning again where that is needed."""
-        of_one = {"rebuild": [self._rebuild], "forget": [self._forget], "replay": [self._replay]}
+        of_one = {
+            "rebuild": [self._rebuild],
+            "forget": [self._forget],
+            "replay": [self._replay],
+            "move": [self._move],
+        }
         ways = of_one.get(self.chore.kind, [self._out, self._back])
         for way in ways:
             self._until_done(way)
@@ -80,7 +87,8 @@ class Operator:
                     waits = isinstance(step, Step | forgetting.Step) and step.waits
                     wait_ms = min(2 * wait_ms, _LONGEST_WAIT_MS) if waits else _WAIT_MS / 2
                     self.world.time.sleep(wait_ms if waits else _PAUSE_MS)
-            except (StoreUnavailable, ClientError, FunctionFailed):
+            except (StoreUnavailable, ClientError, FunctionFailed, RegionRefused) as why:
+                self._only_where_homes_move(why)
                 self.world.met(f"operator begins again: {self.chore.kind}")
             except _Died:
                 self.world.met(f"operator died: {self.chore.kind}")
@@ -94,17 +102,29 @@ class Operator:
         told = f"{self.chore.kind} of {self.chore.region} never came to an end"
         self.world.surprises.append(told)
 
+    def _only_where_homes_move(self, why: Exception) -> None:
+        """Raise a refusal that nothing explains: beside this chore there is another only there."""
+        if isinstance(why, RegionRefused) and self.world.plan.mode == "STRONG":
+            raise why
+
     def _note(self, what: str) -> None:
         self.world.observer.record(Noted, what=what, region=self.chore.region)
 
     def _out(self, tools: "_Tools") -> Iterator[object]:
         """Drain the region, or leave it out as lost; then let some time pass."""
         region, moves, lost = self.chore.region, tools.moves(), self.chore.kind == "lose"
+        homes = tools.home_moves()
         self._note(f"{self.chore.kind} begins")
         if lost:
             self._take_away(region)
             yield from moves.drain_lost(region)
+        elif self.chore.kind == "evict":
+            assert homes is not None, "a region is evicted in EVENTUAL mode"
+            yield from homes.take(region)
+            yield from moves.drain_lost(region)
         elif moves.states.read().state(region) is not RegionState.DRAINED:
+            if homes is not None:
+                yield from self._move_away(homes)
             yield from moves.drain(region)
         self._note(f"{self.chore.kind} done")
         self.world.met(f"operator: {self.chore.kind} done")
@@ -133,6 +153,8 @@ class Operator:
         region, moves = self.chore.region, tools.moves()
         if moves.states.read().state(region) is not RegionState.ACTIVE:
             yield from moves.undrain(region)
+        if (homes := tools.home_moves()) is not None:
+            yield from homes.settle(region)
         self._note("it serves again")
         self.world.met("operator: undrain done")
 
@@ -158,6 +180,47 @@ class Operator:
             functions.invoke(region, "dead_letters", {})
             self.world.time.sleep(wait_ms)
         self.world.met("operator: replay done")
+
+    def _move(self, tools: "_Tools") -> Iterator[object]:
+        """Move all homes of a region as planned; where that is refused, leave them where they are.
+
+        Somebody else may be at the same slots, or the region may be on its way out.
+        """
+        homes = tools.home_moves()
+        assert homes is not None, "homes are moved in EVENTUAL mode"
+        self._note("move begins")
+        try:
+            yield from self._move_away(homes)
+        except RegionRefused:
+            if not self._is_first:
+                raise
+            self.world.met("operator: move refused")
+        else:
+            self._note("move done")
+            self.world.met("operator: move done")
+
+    def _move_away(self, homes: HomeMoves) -> Iterator[object]:
+        try:
+            wanted = homes.spread(homes.homes.read(), self.chore.region, by_force=False)
+            if wanted:
+                yield from homes.move(wanted)
+        except RegionRefused:
+            # As its message says; whoever else was at it begins again, too.
+            if self._is_first:
+                homes.stay()
+            raise
+
+    @property
+    def _is_first(self) -> bool:
+        """Whether nobody who is at homes, too, has been at it for longer."""
+        return (
+            next(
+                o
+                for o in self.world.operators
+                if o.busy and o.function in {"drain", "move", "evict"}
+            )
+            is self
+        )
 
     def _rebuild(self, tools: "_Tools") -> Iterator[object]:
         """Build a projection anew: go on from whatever phase it is found in."""
@@ -197,8 +260,8 @@ class Operator:
 
 
 @cache
-def _settings(region: str, regions: tuple[str, ...]) -> Settings:
-    return settings_of("responder", region, regions)
+def _settings(region: str, regions: tuple[str, ...], mode: Mode) -> Settings:
+    return settings_of("responder", region, regions, mode=mode)
 
 
 class _Tools:
@@ -206,7 +269,7 @@ class _Tools:
 
     def __init__(self, operator: Operator) -> None:
         self._world = operator.world
-        settings = _settings(operator.region, self._world.regions)
+        settings = _settings(operator.region, self._world.regions, self._world.plan.mode)
         self._calls: Any = Calls(operator)
         edge: Edge = edge_of(self._world, operator.region)
         self.deps = Dependencies(settings, self._calls, edge)
@@ -229,6 +292,19 @@ class _Tools:
         """Return the regions' states, as this operator's region reads them."""
         settings, client = self.deps.settings, self._calls.dynamodb(self.deps.settings.region)
         return ControlStore(client, table=settings.control_table, regions=self._world.regions)
+
+    def home_moves(self) -> HomeMoves | None:
+        """Return the moves of homes, wired as the command line wires them; None in STRONG mode."""
+        settings = self.deps.settings
+        return home_moves_of(
+            self.deps,
+            client=self._calls.dynamodb(settings.region),
+            scan_of=lambda region: LogScan(
+                self._calls.dynamodb(region),
+                table=settings.events_table,
+                together=_one_after_another,
+            ),
+        )
 
     def _letters_of(self, region: str) -> LetterStore:
         settings, client = self.deps.settings, self._calls.dynamodb(region)

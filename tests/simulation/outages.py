@@ -28,6 +28,10 @@ def begin(world: World, outage: Outage) -> None:
             world.throttled.append((outage.a, outage.site))
         case "refuse_entries":
             world.refusing.append(outage.a)
+        case "stall":
+            world.stalled.append((outage.a, "commands", outage.site))
+        case "lag" if world.eventual is not None:
+            world.eventual.delay(outage.a, extra_ms=outage.ms)
 
 
 def end(world: World, outage: Outage) -> None:
@@ -44,6 +48,10 @@ def end(world: World, outage: Outage) -> None:
             world.throttled.remove((outage.a, outage.site))
         case "refuse_entries":
             world.refusing.remove(outage.a)
+        case "stall":
+            world.stalled.remove((outage.a, "commands", outage.site))
+        case "lag" if world.eventual is not None:
+            world.eventual.delay(outage.a, extra_ms=0.0)
 
 
 def _pairs(world: World, outage: Outage) -> list[Pair]:

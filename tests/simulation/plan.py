@@ -13,7 +13,8 @@ import orjson
 
 from tests.simulation.faults import CallFault, Outage
 
-ChoreKind = Literal["drain", "lose", "rebuild", "forget", "replay"]
+Mode = Literal["STRONG", "EVENTUAL"]
+ChoreKind = Literal["drain", "lose", "rebuild", "forget", "replay", "move", "evict"]
 OpKind = Literal["command", "queue", "read", "status"]
 
 
@@ -52,7 +53,8 @@ class Op:
 class Chore:
     """What an operator does: drain a region and bring it back after `for_ms`; lose it for that
     long, with another one answering for it; rebuild a projection in it; forget a subscriber
-    through it; or replay its dead letters, and again after `for_ms`.
+    through it; or replay its dead letters, and again after `for_ms`. In
+    EVENTUAL mode: move its homes as planned; or evict it and bring it back after `for_ms`.
 
     A region that is lost is dead, or, if `isolated`, alive and cut off from all the others.
     """
@@ -93,6 +95,7 @@ class Plan:
     chores: tuple[Chore, ...] = ()
     skews_ms: Mapping[str, float] = field(default_factory=dict)
     climate: Climate = field(default_factory=Climate)
+    mode: Mode = "STRONG"
 
     @property
     def size(self) -> int:
@@ -117,4 +120,5 @@ def from_json(text: bytes) -> Plan:
         chores=tuple(Chore(**one) for one in told["chores"]),
         skews_ms=told["skews_ms"],
         climate=Climate(**told["climate"]),
+        mode=told.get("mode", "STRONG"),
     )

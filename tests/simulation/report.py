@@ -38,6 +38,7 @@ def failure(plan: Plan, *, kept_in: Path) -> str:
     run = play(plan)
     verdict = check(run.history)
     kept_in.write_bytes(to_json(plan))
+    mode = " --mode eventual" if plan.mode == "EVENTUAL" else ""
     faults = len(plan.call_faults) + len(plan.outages)
     lines = [
         f"seed {plan.seed}, cut down to {len(plan.ops)} operations and {faults} faults:",
@@ -54,7 +55,7 @@ def failure(plan: Plan, *, kept_in: Path) -> str:
     lines += [
         "",
         f"play it again:           antiphon simulate --plan {kept_in}",
-        f"the whole run it is of:  antiphon simulate --seed {plan.seed}",
+        f"the whole run it is of:  antiphon simulate --seed {plan.seed}{mode}",
     ]
     return "\n".join(lines[:_MOST_LINES])
 

@@ -12,11 +12,12 @@ from dataclasses import dataclass
 
 from tests.simulation import outages
 from tests.simulation.deployment import SECRET, settings_of
+from tests.simulation.eventual_planning import sites_of
 from tests.simulation.forgetter import legible
 from tests.simulation.functions import SANDBOXES, TIMEOUTS_S, Sandbox
 from tests.simulation.history import Final, History, KeptMessage, Terms
-from tests.simulation.plan import Plan
-from tests.simulation.planning import CALL_SITES, REGIONS
+from tests.simulation.plan import Mode, Plan
+from tests.simulation.planning import REGIONS
 from tests.simulation.regional_tables import LAG_MS
 from tests.simulation.world import World
 
@@ -42,10 +43,10 @@ class Run:
 
 
 @functools.cache
-def sandboxes() -> tuple[Sandbox, ...]:
+def sandboxes(mode: Mode = "STRONG") -> tuple[Sandbox, ...]:
     """Return the sandboxes that all worlds of this process use, one after the other."""
     return tuple(
-        Sandbox(settings_of(function, region, REGIONS))
+        Sandbox(settings_of(function, region, REGIONS, mode=mode))
         for region in REGIONS
         for function in TIMEOUTS_S
         for _ in range(1 if function in _ALONE else SANDBOXES)
@@ -55,11 +56,11 @@ def sandboxes() -> tuple[Sandbox, ...]:
 def play(plan: Plan) -> Run:
     """Play a plan to its end."""
     with _silence():
-        world = World(plan, sandboxes())
+        world = World(plan, sandboxes(plan.mode))
         try:
             _play(world)
             for function, site in world.call_faults.sites():
-                if site not in CALL_SITES[function]:
+                if site not in sites_of(plan.mode)[function]:
                     world.met(f"{UNPLANNED}{function} {site}")
             return Run(
                 plan=plan,
@@ -102,6 +103,7 @@ def _terms(plan: Plan) -> Terms:
         regions=REGIONS,
         control_fresh_ms=fresh_ms,
         eventual_lag_ms=LAG_MS,
+        mode=plan.mode,
         seed=plan.seed,
     )
 
@@ -120,8 +122,17 @@ def _final(world: World) -> Final:
         if not terms.function
         for one in world.queue(region, terms.name).messages.values()
     ]
+    replicas = {
+        region: tuple(map(world.observer.in_clear, world.eventual.items(region)))
+        for region in world.regions
+        if world.eventual is not None
+    }
+    items = (item for of_one in replicas.values() for item in of_one)
+    log = {(item["a"]["S"], item["q"]["N"]): item for item in items}
+    journal = map(world.observer.in_clear, world.journal.items("antiphon-events"))
     return Final(
-        log=tuple(map(world.observer.in_clear, world.journal.items("antiphon-events"))),
+        log=tuple(log.values()) if world.eventual is not None else tuple(journal),
+        replicas=replicas,
         views=of("antiphon-views"),
         responses=of("antiphon-responses"),
         letters=of("antiphon-letters"),

@@ -100,6 +100,7 @@ class Stream:
                 "SequenceNumber": str(number),
                 "Keys": change.key,
                 "NewImage": image,
+                **({"OldImage": _old(change)} if change.old is not None else {}),
                 "ApproximateCreationDateTime": self._wall_ms() / 1000,
             },
         }
@@ -149,6 +150,10 @@ class Stream:
         if discarded is not None:
             self._met("fault: stream records given up")
             self._given_up(discarded)
+
+
+def _old(change: Change) -> dict[str, Any]:
+    return {name: _image(value) for name, value in (change.old or {}).items()}
 
 
 def _image(value: dict[str, Any]) -> dict[str, Any]:

@@ -61,6 +61,17 @@ class Workload:
                 self._one(at_ms, old=True)
         return tuple(self._ops)
 
+    def in_a_row(self, region: str, at_ms: float, *, count: int, every_ms: float) -> tuple[Op, ...]:
+        """Return changes that one region is sent, one soon after the other."""
+        ops = []
+        for number in range(count):
+            body = {**self._change(), "command_id": f"w-{at_ms:.0f}-{number}"}
+            body["producer"] = self._chance.choice(PRODUCERS)
+            word = f"w{at_ms:.0f}-{number}"
+            ops.append(Op(id=word, at_ms=at_ms, kind="command", region=region, body=body))
+            at_ms += self._chance.expovariate(1 / every_ms)
+        return tuple(ops)
+
     def _burst(self, at_ms: float) -> None:
         """Have several regions change one aggregate at once."""
         which = self._chance.randrange(len(SUBSCRIBERS) + len(ELEMENTS))

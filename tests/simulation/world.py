@@ -15,6 +15,7 @@ import orjson
 from eventstore.errors import StoreUnavailable, described
 from handlers.settings import Settings
 from infra.local.shard import Discarded
+from projections.homes import HomesStore
 from tests.dynamodb.in_process import Change
 from tests.simulation.bus import Bus
 from tests.simulation.chances import Chances
@@ -27,6 +28,7 @@ from tests.simulation.deployment import (
     stream_mapping,
 )
 from tests.simulation.engine import Engine
+from tests.simulation.eventual_tables import EventualTables
 from tests.simulation.faults import CallFaults
 from tests.simulation.functions import Functions, Sandbox
 from tests.simulation.history import KeptMessage
@@ -64,9 +66,11 @@ class World:
         self.call_faults = CallFaults(plan.call_faults)
         self.throttled: list[tuple[str, str]] = []
         self.refusing: list[str] = []
+        # Region, function and call before which its processes stand still.
+        self.stalled: list[tuple[str, str, str]] = []
         self.kept: list[KeptMessage] = []
         self.surprises: list[str] = []
-        self._operators: list[Operator] = []
+        self.operators: list[Operator] = []
         self._latency = self._chances.of("latency")
         self._queue_weather = QueueWeather(
             repeats=plan.climate.message_repeats, delays=plan.climate.message_delays
@@ -96,6 +100,7 @@ class World:
             read_lag_ms=self.plan.climate.read_lag_ms,
             chance=self._chances.of("reads of replicas"),
         )
+        self.eventual = self._eventual_tables() if self.plan.mode == "EVENTUAL" else None
         self.tables = {
             region: RegionalTables(
                 self.time,
@@ -107,6 +112,26 @@ class World:
             )
             for region in self.regions
         }
+
+    def _eventual_tables(self) -> EventualTables:
+        """Return the event table's replicas; every slot gets its first home beside them."""
+        homes = HomesStore(self.journal, table="antiphon-control")  # type: ignore[arg-type]
+        homes.spread(self.regions)
+        self.observer.appended("", self.journal.changes[-1])
+        return EventualTables(
+            self.time,
+            self.network,
+            table=_EVENTS,
+            replicas={region: Engine(("events",)) for region in self.regions},
+            shown=self._changed_in_replica,
+            # What a replica of the other mode lags behind in all is here only the way to the road.
+            pickup_ms=10 * self.plan.climate.replica_lag_ms,
+            chance=self._chances.of("replication"),
+        )
+
+    def _changed_in_replica(self, region: str, change: Change) -> None:
+        self.observer.appended(region, change)
+        self._shown(region, change)
 
     def _make_messaging(self) -> None:
         self._queues = {
@@ -175,6 +200,8 @@ class World:
         self, region: str, operation: str, table: str, request: dict[str, Any]
     ) -> dict[str, Any]:
         """Serve a call to DynamoDB in a region."""
+        if self.eventual is not None and table == _EVENTS:
+            return self.eventual.call(operation, request, region=region)
         if table in _GLOBAL:
             return self.strong.call(operation, request, region=region)
         return self.tables[region].call(operation, request)
@@ -247,7 +274,7 @@ class World:
     def employ(self, chore: Chore) -> None:
         """Let an operator begin with a chore."""
         operator = Operator(self, chore)
-        self._operators.append(operator)
+        self.operators.append(operator)
         self.time.start(operator.run)
 
     def kill(self, region: str) -> None:
@@ -287,7 +314,7 @@ class World:
 
     def under_way(self) -> list[str]:
         """Return what still moves, or will: empty once everything has come to rest."""
-        left = [f"operator: {one.chore.kind}" for one in self._operators if one.busy]
+        left = [f"operator: {one.chore.kind}" for one in self.operators if one.busy]
         left += [f"answers owed by {r}" for r in self.regions if self.owes_answers(r)]
         left += [
             f"stream of {r}" for r, s in self._streams.items() if not all(o.is_quiet for o in s)
@@ -303,4 +330,6 @@ class World:
             if self.strong.pending(self.regions)
             else []
         )
+        if self.eventual is not None and (pending := self.eventual.pending()):
+            left.append(f"{pending} commits on their way")
         return left

@@ -15,6 +15,7 @@ DETAIL_TYPES = {
     "accepted": "CommandAnswered",
     "rejected": "CommandRejected",
     "unchanged": "CommandUnchanged",
+    "superseded": "CommandSuperseded",
 }
 
 
@@ -64,19 +65,24 @@ def _built(index: Index, record: BodyStored | Published, commit_id: str, found: 
     bare = _is_bare(index, commit, body, step=record.step)
     wrong = list(_untrue(index, commit, body, bare=bare) if known is None else known)
     index.untrue[commit_id, record.body] = tuple(wrong)
-    if isinstance(record, Published) and record.detail_type != DETAIL_TYPES[commit.outcome]:
+    outcome = "superseded" if body.get("outcome") == "superseded" else commit.outcome
+    if isinstance(record, Published) and record.detail_type != DETAIL_TYPES[outcome]:
         wrong.append("detail-type")
     if (commit.appended or 0) > record.step:
         wrong.append("time: it is before the commit")
     text = f"it tells what is not so: {', '.join(wrong)}"
     found.expect("event-b-tells-its-commit", not wrong, text, about=commit_id, steps=steps)
+    if outcome == "superseded":
+        # That it is so, `branches` looks at: no state and no region is in it.
+        return
     if not bare:
         _state(index, record, commit, body, found)
+    chain = index.chains[commit.aggregate]
     for region in body["regions"]:
         if region not in index.regions.states:
             continue
         applied = index.applied_at(region, commit.aggregate, record.step)
-        holds = all(one >= commit.last for one in applied.values())
+        holds = all(chain.includes(one, commit.last) for one in applied.values())
         behind = ", ".join(f"{name} at {one}" for name, one in applied.items())
         text = f"{region} had not applied {commit.last}: {behind}"
         found.expect("event-b-after-all-applied", holds, text, about=commit_id, steps=steps)
@@ -93,12 +99,12 @@ def _is_bare(index: Index, commit: Logged, body: dict[str, Any], *, step: int) -
 
 def _untrue(index: Index, commit: Logged, body: dict[str, Any], *, bare: bool) -> list[str]:
     """Return the fields in which an answer differs from its commit."""
-    answer_id = index.names.answer_id(
-        token=commit.token, position=commit.position, outcome=commit.outcome
-    )
+    superseded = not commit.counts and body.get("outcome") == "superseded"
+    outcome = "superseded" if superseded else commit.outcome
+    answer_id = index.names.answer_id(token=commit.token, position=commit.position, outcome=outcome)
     wanted = {
         "answer_id": answer_id,
-        "outcome": commit.outcome,
+        "outcome": outcome,
         "command": commit.stamp | {"commit": commit.id},
         "aggregate_id": commit.aggregate,
         "sequence": commit.sequence,
@@ -108,8 +114,10 @@ def _untrue(index: Index, commit: Logged, body: dict[str, Any], *, bare: bool) -
         "correlation_id": commit.correlation_id,
         "traceparent": commit.traceparent,
         "recorded_at": iso(commit.recorded_at_ms),
-        "reason": commit.reason if commit.outcome == "rejected" else None,
+        "reason": commit.reason if outcome == "rejected" else None,
     }
+    if superseded:
+        del wanted["events"]
     return [name for name, true in wanted.items() if canonical(body.get(name)) != canonical(true)]
 
 
@@ -123,6 +131,19 @@ def _state(
     chain = index.chains[commit.aggregate]
     as_of = body["as_of_sequence"]
     seen = chain.by_sequence.get(as_of)
+    if chain.branches:
+        # On whichever branch the region was that had the commit.
+        seen = next(
+            (
+                one
+                for one in chain.every
+                if one.sequence == as_of
+                and chain.includes(one.last, commit.last)
+                and (one.appended or 0) < record.step
+                and not differences(body["state"] or {}, chain.documents.get(one.last) or {})
+            ),
+            seen,
+        )
     if as_of < commit.sequence:
         text = f"its state is as of {as_of}, before its own {commit.sequence}"
     elif seen is None or seen.last not in chain.documents:
@@ -244,7 +265,7 @@ def _closed(index: Index, region: str, item: Item, found: Findings) -> None:
     adopted = commit is not None and (
         commit.origin != region or commit.origin in index.regions.adopted
     )
-    told = adopted or all(heard.get(name) == at for name, at in body["regions"].items())
+    told = adopted or all(heard.get(name) == at for name, at in body.get("regions", {}).items())
     text = f"its answer tells other times of the regions than {heard}"
     found.expect("event-b-tells-its-commit", told, text, about=about)
 

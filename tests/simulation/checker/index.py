@@ -15,10 +15,11 @@ import orjson
 from tests.simulation.checker.identifiers import Identifiers
 from tests.simulation.checker.log import Chain, Logged, chains, read_commit
 from tests.simulation.checker.reference import BY_COMMAND, BY_PATH, Model, canonical_data
-from tests.simulation.checker.timelines import Regions, Timeline, regions_of
+from tests.simulation.checker.timelines import HomesOverTime, Regions, Timeline, regions_of
 from tests.simulation.history import (
     Appended,
     Applied,
+    Arrived,
     BodyStored,
     History,
     Invoked,
@@ -115,6 +116,7 @@ class Index:
     history: History
     names: Identifiers
     regions: Regions
+    homes: HomesOverTime
     calls: list[Call] = field(default_factory=list)
     by_identity: dict[tuple[str, bytes], list[Call]] = field(default_factory=dict)
     readings: list[Reading] = field(default_factory=list)
@@ -123,6 +125,7 @@ class Index:
     unreadable: list[tuple[str, str]] = field(default_factory=list)
     commits: dict[str, Logged] = field(default_factory=dict)
     appended: list[Appended] = field(default_factory=list)
+    arrived: list[Arrived] = field(default_factory=list)
     applied: list[Applied] = field(default_factory=list)
     heads: dict[tuple[str, str], Timeline[int]] = field(default_factory=dict)
     stored: dict[str, list[BodyStored]] = field(default_factory=lambda: defaultdict(list))
@@ -139,6 +142,25 @@ class Index:
             except orjson.JSONDecodeError:
                 self._read[text] = None
         return self._read[text]
+
+    def shown(self, chain: Chain, reply: Any) -> Logged | None:
+        """Return the commit that a document which was read is as of, None for none.
+
+        Where there are branches a sequence names several, and the token says which.
+        """
+        found = chain.by_sequence.get(reply.get("applied_sequence"))
+        named = self.names.read_token(reply.get("consistency_token") or "")
+        if not chain.branches or named is None:
+            return found
+        told = self.commits.get(f"{chain.aggregate}.{named[1]}")
+        return told if told and told.sequence == reply["applied_sequence"] else found
+
+    def everywhere(self, commit: Logged) -> int:
+        """Return the step since which every region's replica has a commit."""
+        if self.history.terms.mode != "EVENTUAL":
+            return commit.appended or 0
+        others = [one for one in self.history.terms.regions if one != commit.appended_in]
+        return max(commit.arrived.get(region, NEVER) for region in others)
 
     def applied_at(self, region: str, aggregate: str, step: int) -> dict[str, int]:
         """Return what each projection of an aggregate had applied, as its readers saw it."""
@@ -174,7 +196,12 @@ class Index:
 
 def index_of(history: History) -> Index:
     """Return the index of a history."""
-    index = Index(history, Identifiers(history.terms.secret), regions_of(history))
+    index = Index(
+        history,
+        Identifiers(history.terms.secret),
+        regions_of(history),
+        HomesOverTime(history.records),
+    )
     operations: dict[str, Operation] = {}
     for record in history.records:
         match record:
@@ -197,6 +224,8 @@ def _take_change(index: Index, record: Record) -> None:
     match record:
         case Appended():
             index.appended.append(record)
+        case Arrived():
+            index.arrived.append(record)
         case Applied():
             index.applied.append(record)
             place = (record.region, record.key)
@@ -222,9 +251,14 @@ def _take_log(index: Index) -> None:
         appended = steps.get((commit.aggregate, str(commit.position)))
         if appended is not None:
             commit.appended, commit.appended_at_ms = appended.step, appended.at_ms
+            commit.appended_in = appended.region
         commits.append(commit)
         index.commits[commit.id] = commit
-    index.chains, index.unknown = chains(commits)
+    for record in index.arrived:
+        if record.commit in index.commits:
+            index.commits[record.commit].arrived.setdefault(record.region, record.step)
+    branches = index.history.terms.mode == "EVENTUAL"
+    index.chains, index.unknown = chains(commits, branches=branches)
 
 
 def _end(index: Index, operation: Operation, record: Returned | Lost) -> None:

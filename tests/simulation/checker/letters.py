@@ -38,7 +38,7 @@ def _letter(index: Index, region: str, letter: Item, found: Findings) -> None:
     if "a" in letter and "p" in letter:
         chain = index.chains.get(letter["a"]["S"])
         position = int(letter["p"]["N"])
-        if chain is None or all(commit.position != position for commit in chain.commits):
+        if chain is None or all(commit.position != position for commit in chain.every):
             wrong.append(f"its place, {position} of {letter['a']['S']}, is not in the log")
     source = letter.get("sr", {"S": ""})["S"]
     if "b" in letter and source in _OF_MESSAGES:

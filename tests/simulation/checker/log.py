@@ -43,6 +43,11 @@ class Logged:
     traceparent: str | None
     appended: int | None = None
     appended_at_ms: float = 0.0
+    appended_in: str = ""
+    # When it had arrived in each other region, where a region appends in its own replica only.
+    arrived: dict[str, int] = field(default_factory=dict)
+    # False for one that is superseded: it is beside the branch that counts.
+    counts: bool = True
     _row: dict[str, Any] | None = None
 
     @property
@@ -52,6 +57,10 @@ class Logged:
     @property
     def last(self) -> int:
         return self.position + len(self.events) - 1
+
+    @property
+    def epoch(self) -> int:
+        return self.position // EPOCH_SPAN
 
     @property
     def sequence(self) -> int:
@@ -102,17 +111,48 @@ class Logged:
 
 @dataclass(slots=True)
 class Chain:
-    """One aggregate. Everything keyed by position is as of that position, a commit's last."""
+    """One aggregate. Everything keyed by position is as of that position, a commit's last.
+
+    `commits` are those that count, `aside` those that are superseded. Only if it may have
+    `branches` there are any.
+    """
 
     aggregate: str
     model: Model
     commits: list[Logged]
+    aside: list[Logged] = field(default_factory=list)
+    branches: bool = False
+    ids: dict[int, str] = field(default_factory=dict)
+    _before: dict[int, int] = field(default_factory=dict)
     states: dict[int, State] = field(default_factory=lambda: {0: None})
     documents: dict[int, Document] = field(default_factory=lambda: {0: None})
     by_sequence: dict[int, Logged] = field(default_factory=dict)
     # Positions at which a commit was in the log, by the step of its append.
     appended_steps: list[int] = field(default_factory=list)
     appended_last: list[int] = field(default_factory=list)
+
+    @property
+    def every(self) -> list[Logged]:
+        """Every commit, superseded or not, by position."""
+        return sorted((*self.commits, *self.aside), key=lambda commit: commit.position)
+
+    def before(self, commit: Logged) -> int:
+        """Return the position of the state that a commit was decided on."""
+        return commit.predecessor if self.branches else commit.position - 1
+
+    def includes(self, shown: int, position: int) -> bool:
+        """Say whether what stands at `shown` has the commit that ends at a position."""
+        while self.branches and shown > position:
+            shown = self._before.get(shown, 0)
+        return shown >= position
+
+    def branch(self, commit: Logged) -> list[Logged]:
+        """Return all commits up to one, by predecessors."""
+        known = {one.last: one for one in self.every}
+        run = [commit]
+        while run[-1].predecessor in known:
+            run.append(known[run[-1].predecessor])
+        return run[::-1]
 
     def head_at(self, step: int) -> int:
         """Return the last position that was in the log at a step."""
@@ -182,8 +222,13 @@ def _bytes(value: Mapping[str, Any]) -> bytes:
     return base64.b64decode(raw, validate=True) if isinstance(raw, str) else bytes(raw)
 
 
-def chains(commits: Iterable[Logged]) -> tuple[dict[str, Chain], list[str]]:
-    """Return the aggregates of a log, and what in it is of no kind that there is."""
+def chains(
+    commits: Iterable[Logged], *, branches: bool = False
+) -> tuple[dict[str, Chain], list[str]]:
+    """Return the aggregates of a log, and what in it is of no kind that there is.
+
+    With `branches` only what is on the one back from the last commit counts.
+    """
     grouped: dict[str, list[Logged]] = {}
     for commit in commits:
         grouped.setdefault(commit.aggregate, []).append(commit)
@@ -195,10 +240,27 @@ def chains(commits: Iterable[Logged]) -> tuple[dict[str, Chain], list[str]]:
             unknown.append(aggregate)
             continue
         chain = Chain(aggregate, model, sorted(of_one, key=lambda commit: commit.position))
+        if branches:
+            _branch(chain)
         _fold(chain)
         _order(chain)
         known[aggregate] = chain
     return known, unknown
+
+
+def _branch(chain: Chain) -> None:
+    """Tell what counts from what is superseded."""
+    chain.branches = True
+    chain._before = {commit.last: commit.predecessor for commit in chain.commits}
+    chain.ids = {commit.last: commit.id for commit in chain.commits}
+    counted, at = set(), chain.commits[-1].last
+    while at in chain._before:
+        counted.add(at)
+        at = chain._before[at]
+    for commit in chain.commits:
+        commit.counts = commit.last in counted
+    chain.aside = [commit for commit in chain.commits if not commit.counts]
+    chain.commits = [commit for commit in chain.commits if commit.counts]
 
 
 def _fold(chain: Chain) -> None:
@@ -206,7 +268,12 @@ def _fold(chain: Chain) -> None:
     document: Document = None
     for commit in chain.commits:
         chain.by_sequence[commit.sequence] = commit
-    for commit in chain.commits:
+    for commit in chain.every:
+        if chain.branches:
+            if commit.predecessor not in chain.documents:
+                continue
+            state = chain.states[commit.predecessor]
+            document = chain.documents[commit.predecessor]
         if commit.outcome == "accepted":
             try:
                 for offset, (topic, _, data) in enumerate(commit.events):

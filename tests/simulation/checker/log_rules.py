@@ -20,6 +20,10 @@ def check(index: Index, found: Findings) -> None:
         _contiguous(chain, found)
         _once(index, chain, found)
         _in_time(index, chain, seen[chain.aggregate], found)
+        for commit in chain.aside:
+            call = _asked_for(index, commit, found)
+            if call is not None:
+                _valid(chain, commit, call, found)
         changed_at = 0
         for commit in chain.commits:
             call = _asked_for(index, commit, found)
@@ -56,6 +60,9 @@ def _contiguous(chain: Chain, found: Findings) -> None:
     last = 0
     for commit in chain.commits:
         fits = commit.position == last + 1 and commit.predecessor == last
+        if chain.branches:
+            newer = commit.position > last and commit.position % EPOCH_SPAN == last % EPOCH_SPAN + 1
+            fits = newer and commit.predecessor == last
         text = f"it stands at {commit.position} after {commit.predecessor}, where {last} is last"
         found.expect("contiguous", fits, text, about=commit.id)
         last = commit.last
@@ -103,10 +110,10 @@ def _tells(commit: Logged, call: Call) -> bool:
 
 
 def _valid(chain: Chain, commit: Logged, call: Call, found: Findings) -> None:
-    if commit.position - 1 not in chain.states:
+    if chain.before(commit) not in chain.states:
         found.blame("decision-is-valid", "the log before it is no state", about=commit.id)
         return
-    state = chain.states[commit.position - 1]
+    state = chain.states[chain.before(commit)]
     wanted = chain.model.decide(state, call.command, call.data)
     text = f"{commit.command} gives {_said(wanted)} on the state before, it recorded "
     text += _said(_recorded(commit))
@@ -172,17 +179,25 @@ def _observations(index: Index) -> dict[str, list[tuple[int, int]]]:
     """Return who saw what of each aggregate: (step, last position that was shown)."""
     seen: dict[str, list[tuple[int, int]]] = defaultdict(list)
     for call in index.calls:
-        if call.recorded and (commit := index.commits.get(call.reply.get("commit", ""))):
+        commit = index.commits.get(call.reply.get("commit", "")) if call.recorded else None
+        if commit is not None and commit.counts:
             seen[commit.aggregate].append((call.end, commit.last))
     for reading in index.readings:
         if reading.status == 200 and reading.what == "one":
-            seen[reading.aggregate].append((reading.end, reading.reply["applied_sequence"]))
+            chain = index.chains.get(reading.aggregate)
+            shown = index.shown(chain, reading.reply) if chain is not None else None
+            last = shown.last if shown is not None else reading.reply["applied_sequence"]
+            if shown is None or shown.counts:
+                seen[reading.aggregate].append((reading.end, last))
         if reading.status == 200 and reading.what == "command":
             commit = index.commits.get(reading.key)
+            if commit is not None and not commit.counts:
+                continue
             seen[reading.key.rpartition(".")[0]].append((reading.end, commit.last if commit else 0))
     for record in index.published:
         body = index.body(record.body) or {}
-        if commit := index.commits.get(body.get("command", {}).get("commit", "")):
+        commit = index.commits.get(body.get("command", {}).get("commit", ""))
+        if commit is not None and commit.counts:
             seen[commit.aggregate].append((record.step, commit.last))
     return seen
 
@@ -207,7 +222,7 @@ def _in_time(index: Index, chain: Chain, seen: Iterable[tuple[int, int]], found:
 
 def _queues_in_order(index: Index, found: Findings) -> None:
     queues: dict[tuple[str, str], list[tuple[Call, Logged]]] = defaultdict(list)
-    decided = {(c.aggregate, c.token): c for c in index.commits.values()}
+    decided = {(c.aggregate, c.token): c for c in index.commits.values() if c.counts}
     kept = {message.body for message in index.history.final.kept}
     for (aggregate, _), calls in index.by_identity.items():
         commit = decided.get(calls[0].identity)

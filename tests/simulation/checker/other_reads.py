@@ -48,14 +48,23 @@ def _timeline(index: Index, reading: Reading) -> list[str]:
     known: list[Logged] = []
     wrong: list[str] = []
     for row in reading.reply["items"]:
-        commit = chain.by_sequence.get(row["sequence"])
-        if commit is None or canonical(row) != canonical(commit.row()):
+        commit = _of_row(index, chain, row)
+        aside = {"superseded": True} if row.get("superseded") else {}
+        if commit is None or canonical(row) != canonical(commit.row() | aside):
             wrong.append(f"its row of sequence {row['sequence']} is not the log's")
         elif not _was_there(commit, reading.end):
             wrong.append(f"its row of sequence {row['sequence']} came later")
-        else:
+        elif not aside:
             known.append(commit)
+        elif commit.counts:
+            wrong.append(f"its row of {commit.id} is marked as superseded, and that counts")
     return wrong or _unbroken(known, reading, least=least)
+
+
+def _of_row(index: Index, chain: Chain, row: Mapping[str, Any]) -> Logged | None:
+    if chain.branches:
+        return index.commits.get(row["commit"])
+    return chain.by_sequence.get(row["sequence"])
 
 
 def _unbroken(known: list[Logged], reading: Reading, *, least: int) -> list[str]:
@@ -95,7 +104,7 @@ _LISTED_BY = frozenset({"msisdn", "status", "site"})
 def _documents_by(chain: Chain, step: int) -> list[dict[str, Any] | None]:
     return [
         chain.documents[commit.last]
-        for commit in chain.commits
+        for commit in chain.every
         if _was_there(commit, step) and commit.last in chain.documents
     ]
 
@@ -105,6 +114,8 @@ def _history(index: Index, reading: Reading) -> list[str]:
     known = chain.commits if chain else []
     before = sum(_was_there(c, reading.sent.step) for c in known)
     after = sum(_was_there(c, reading.end) for c in known)
+    if chain is not None and chain.branches:
+        return _history_of_a_branch(chain, reading)
     if reading.status == 404:
         return [f"the log had {before} commits of it before"] if before else []
     if chain is None or after == 0:
@@ -119,6 +130,19 @@ def _history(index: Index, reading: Reading) -> list[str]:
         return []
     wrong = [n for n in could_be[-1] if canonical(told.get(n)) != canonical(could_be[-1][n])]
     return [f"it is no prefix of the log: {', '.join(wrong)}"]
+
+
+def _history_of_a_branch(chain: Chain, reading: Reading) -> list[str]:
+    """Say what is wrong with history as of any branch that there was: its region may be behind."""
+    if reading.status == 404:
+        return []
+    told = {name: value for name, value in reading.reply.items() if name != "region"}
+    for commit in chain.every:
+        branch = chain.branch(commit)
+        could_be = _told_history(chain, branch, reading.sent.query)
+        if _was_there(commit, reading.end) and canonical(told) == canonical(could_be):
+            return []
+    return ["it is no prefix of the log, of whichever branch"]
 
 
 def _told_history(chain: Chain, commits: list[Logged], query: Mapping[str, str]) -> dict[str, Any]:
@@ -149,7 +173,7 @@ def _told_history(chain: Chain, commits: list[Logged], query: Mapping[str, str])
 def _command(index: Index, reading: Reading) -> list[str]:
     commit = index.commits.get(reading.key)
     if reading.status == 404:
-        there = commit is not None and _was_there(commit, reading.sent.step)
+        there = commit is not None and _was_in(index, commit, reading)
         return ["it was in the log before"] if there else []
     if commit is None or not _was_there(commit, reading.end):
         return ["it is not in the log"]
@@ -159,8 +183,11 @@ def _command(index: Index, reading: Reading) -> list[str]:
     if gone and (chain is None or not chain.is_forgotten_at(reading.end)):
         return ["it says that its subject is forgotten"]
     answered = commit.outcome == "accepted" and (gone or reply["answer"] is not None)
+    status = "answered" if answered else commit.outcome
+    if not gone and reply["answer"] is not None and reply["answer"]["outcome"] == "superseded":
+        status = "superseded"
     wanted = {
-        "status": "answered" if answered else commit.outcome,
+        "status": status,
         "commit": commit.id,
         "aggregate_id": commit.aggregate,
         "sequence": commit.sequence,
@@ -171,13 +198,23 @@ def _command(index: Index, reading: Reading) -> list[str]:
     return [f"its {n} is {reply.get(n)}, not {v}" for n, v in wanted.items() if reply.get(n) != v]
 
 
+def _was_in(index: Index, commit: Logged, reading: Reading) -> bool:
+    """Say whether a region could find a commit when it was asked for it."""
+    if index.history.terms.mode != "EVENTUAL":
+        return _was_there(commit, reading.sent.step)
+    region = reading.sent.region
+    here = commit.appended if region == commit.appended_in else commit.arrived.get(region)
+    return here is not None and here < reading.sent.step
+
+
 def _acknowledgements(index: Index, reading: Reading, found: Findings) -> None:
     commit = index.commits.get(reading.key)
-    if commit is None or commit.aggregate not in index.chains:
+    if commit is None or commit.aggregate not in index.chains or not commit.counts:
         return
+    chain = index.chains[commit.aggregate]
     for region in reading.reply["acknowledgements"]:
         applied = index.applied_at(region, commit.aggregate, reading.end)
         text = f"{region} is told to have applied {commit.id}, and had applied {applied}"
-        holds = all(one >= commit.last for one in applied.values())
+        holds = all(chain.includes(one, commit.last) for one in applied.values())
         about, steps = reading.sent.op, reading.steps
         found.expect("acknowledged-after-applied", holds, text, about=about, steps=steps)

@@ -5,7 +5,9 @@ from tests.simulation.checker.index import NEVER, Call, Index, Operation, Readin
 from tests.simulation.checker.log import Chain, Logged
 from tests.simulation.checker.log_rules import named_by, senders
 
-_STATUSES = {"accepted": (202, 200), "unchanged": (200,), "rejected": (409,)}
+_STATUSES = {
+    "accepted": (202, 200), "unchanged": (200,), "rejected": (409,), "superseded": (409,),
+}  # fmt: skip
 _SAME = ("commit", "aggregate_id", "sequence", "consistency_token", "reason", "message")
 # Whoever balances between regions goes by the status of this alone.
 _HEALTH = "/health"
@@ -34,7 +36,7 @@ def check(index: Index, found: Findings) -> None:
     for operation in (*index.calls, *index.readings):
         _ends(operation, found)
     decided: dict[tuple[str, bytes], Logged] = {}
-    for commit in index.commits.values():
+    for commit in sorted(index.commits.values(), key=lambda one: not one.counts):
         decided.setdefault((commit.aggregate, commit.token), commit)
     for call in index.calls:
         commit = decided.get(call.identity) if call.model else None
@@ -73,14 +75,16 @@ def _truly(index: Index, call: Call, found: Findings) -> None:
         found.blame("reply-names-its-commit", text, about=call.sent.op, steps=call.steps)
         return
     answer = reply.get("answer")
-    answered = commit.outcome == "accepted" and answer is not None
+    status = "answered" if commit.outcome == "accepted" and answer is not None else commit.outcome
+    if answer is not None and answer["outcome"] == "superseded":
+        status = "superseded"
     wrong = [
         name
         for name, told, true in (
             ("command", (call.aggregate, call.token), (commit.aggregate, commit.token)),
             ("content", call.content, commit.content),
-            ("HTTP status", call.status in _STATUSES[commit.outcome], True),
-            ("status", reply["status"], "answered" if answered else commit.outcome),
+            ("HTTP status", call.status in _STATUSES.get(status, _STATUSES["accepted"]), True),
+            ("status", reply["status"], status),
             ("aggregate_id", reply["aggregate_id"], commit.aggregate),
             ("sequence", reply["sequence"], commit.sequence),
             ("region", reply["region"], call.sent.region),
@@ -111,6 +115,8 @@ def _same_results(index: Index, found: Findings) -> None:
         for call in told:
             if call.reply.get("duplicate") is False:
                 fresh.setdefault(call.reply["commit"], []).append(call)
+        # What was superseded is decided anew when it is sent again.
+        told = [call for call in told if not _is_aside(index, call.reply["commit"])]
         for call in told[1:]:
             wrong = [n for n in _SAME if call.reply.get(n) != told[0].reply.get(n)]
             text = f"another {', '.join(wrong)} than {told[0].sent.op} was told"
@@ -128,11 +134,19 @@ def _same_results(index: Index, found: Findings) -> None:
     _duplicates_of_something(index, found)
 
 
+def _is_aside(index: Index, commit_id: str) -> bool:
+    commit = index.commits.get(commit_id)
+    return commit is not None and not commit.counts
+
+
 def _duplicates_of_something(index: Index, found: Findings) -> None:
     """Whoever was alone in sending a command where it was decided is told so."""
     for commit in index.commits.values():
         calls = list(senders(index, commit))
-        if len(calls) == 1 and calls[0].recorded:
+        # What was sent on is sent once more, where an answer on the way back is lost.
+        eventual = index.history.terms.mode == "EVENTUAL"
+        sent_on = eventual and commit.appended_in != commit.origin
+        if len(calls) == 1 and calls[0].recorded and not sent_on:
             text = "it was no duplicate, and was told to be one"
             holds = calls[0].reply["duplicate"] is False
             about, steps = calls[0].sent.op, calls[0].steps
@@ -169,17 +183,27 @@ def _justified(index: Index, call: Call, commit: Logged | None, found: Findings)
     chain = index.chains.get(call.aggregate)
     match call.code:
         case "key_reused":
-            other = commit is not None and commit.content != call.content
-            right = other and (commit.appended or 0) < call.end
+            right = any(
+                one.token == call.token
+                and one.content != call.content
+                and (one.appended or 0) < call.end
+                for one in (chain.every if chain else ())
+            )
         case "conflict":
-            right = chain is not None and _contended(chain, call)
+            right = chain is not None and (
+                # Who took over by force may lack what counts in the end.
+                _contended(chain, call) or index.homes.any_taken(chain.aggregate)
+            )
         case "dependency_not_reached":
             needed = index.commits.get(named_by(index, call.envelope.get("depends_on") or ""))
-            right = needed is None or (needed.appended or 0) > call.sent.step
+            right = needed is None or index.everywhere(needed) > call.sent.step
+        case "superseded":
+            token = call.envelope.get("depends_on") or ""
+            right = _is_aside(index, named_by(index, token))
         case "forgotten":
             right = chain is not None and chain.is_forgotten_at(call.end)
         case code:
-            right = code not in _NEVER_OF_A_VALID_ONE and code != "superseded"
+            right = code not in _NEVER_OF_A_VALID_ONE
     text = f"nothing justified {call.status} {call.code}"
     found.expect("refusal-justified", right, text, about=call.sent.op, steps=call.steps)
 
@@ -204,7 +228,10 @@ def _reading_justified(index: Index, reading: Reading, found: Findings) -> None:
     if not reading.sent.valid or not reading.code or reading.code in ("not_found", "unavailable"):
         return
     right = False
-    if reading.code == "not_caught_up" and reading.token is not None:
+    if reading.token is not None:
+        named = f"{reading.token[0]}.{reading.token[1]}"
+        right = reading.code in ("superseded", "not_caught_up") and _is_aside(index, named)
+    if not right and reading.code == "not_caught_up" and reading.token is not None:
         waited_ms = reading.ended.at_ms - reading.sent.at_ms if reading.ended else 0.0
         asked_ms = float(reading.sent.query.get("wait_ms", "2000"))
         right = index.least_applied(reading) < reading.token[2] and waited_ms >= asked_ms

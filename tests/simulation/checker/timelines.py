@@ -3,12 +3,13 @@
 Each is a list of changes in order; to ask is to look for the last change before.
 """
 
+import zlib
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
-from tests.simulation.history import History, Record, StateChanged, Switched
+from tests.simulation.history import History, HomeChanged, Record, StateChanged, Switched
 
 T = TypeVar("T")
 
@@ -53,6 +54,45 @@ class Regions:
     versions: dict[tuple[str, str], Timeline[str]]
     # Regions that were lost, for good or until they came back: others may have answered for them.
     adopted: set[str]
+
+
+_SLOTS = 60
+
+
+class HomesOverTime:
+    """Who appended to what, in EVENTUAL mode: each epoch of a slot, when it ended and how."""
+
+    def __init__(self, records: Iterable[Record]) -> None:
+        self._homes: dict[tuple[int, int], str] = {}
+        self._ended: dict[tuple[int, int], int] = {}
+        self._taken: set[tuple[int, int]] = set()
+        for record in records:
+            if isinstance(record, HomeChanged):
+                self._homes.setdefault((record.slot, record.epoch), record.home)
+                if record.epoch:
+                    self._ended.setdefault((record.slot, record.epoch - 1), record.step)
+                if record.taken is not None:
+                    self._taken.add((record.slot, record.taken))
+
+    def home(self, aggregate: str, epoch: int) -> str | None:
+        """Return the region that appends in an epoch, None if there is no such epoch."""
+        return self._homes.get((_slot(aggregate), epoch))
+
+    def ended(self, aggregate: str, epoch: int) -> int | None:
+        """Return the step at which another region could append, None if it never could."""
+        return self._ended.get((_slot(aggregate), epoch))
+
+    def was_taken(self, aggregate: str, epoch: int) -> bool:
+        """Say whether an epoch was ended by force."""
+        return (_slot(aggregate), epoch) in self._taken
+
+    def any_taken(self, aggregate: str) -> bool:
+        """Say whether any epoch of an aggregate was ended by force."""
+        return any(slot == _slot(aggregate) for slot, _ in self._taken)
+
+
+def _slot(aggregate: str) -> int:
+    return zlib.crc32(aggregate.encode()) % _SLOTS
 
 
 def regions_of(history: History) -> Regions:

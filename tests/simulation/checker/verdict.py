@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from tests.simulation.checker import (
     answers,
+    branches,
     forgetting,
     letters,
     log_rules,
@@ -41,7 +42,8 @@ class Verdict:
 def check(history: History) -> Verdict:
     """Hold a history against every invariant."""
     index, found = index_of(history), Findings()
-    for rules in (log_rules, results, reads, other_reads, answers, views, letters, forgetting):
+    every = (log_rules, results, reads, other_reads, answers, views, letters, forgetting, branches)
+    for rules in every:
         try:
             rules.check(index, found)
         except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:

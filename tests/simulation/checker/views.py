@@ -31,7 +31,7 @@ def check(index: Index, found: Findings) -> None:
 
 def _moves(index: Index, found: Findings) -> None:
     at: dict[tuple[str, str], int] = {}
-    ends = {a: {c.last: c for c in chain.commits} for a, chain in index.chains.items()}
+    ends = {a: {c.last: c for c in chain.every} for a, chain in index.chains.items()}
     for record in index.applied:
         place = (record.region, record.key)
         aggregate = record.key.rpartition("#")[2]
@@ -135,6 +135,12 @@ def _wrong_rows(chain: Chain, of_view: Mapping[str, Item]) -> list[str]:
             wrong.append(f"the row of {commit.position} is missing")
         elif names := differences(orjson.loads(item["d"]["S"]), commit.row()):
             wrong.append(f"the row of {commit.position} differs: {', '.join(names)}")
+    for commit in chain.aside:
+        # It was shown before others went on without it: its row says so.
+        item = rows.pop(f"{commit.position:020d}", None)
+        marked = commit.row() | {"superseded": True}
+        if item is not None and (names := differences(orjson.loads(item["d"]["S"]), marked)):
+            wrong.append(f"the row of {commit.id}, superseded, differs: {', '.join(names)}")
     return wrong + [f"the row {place} is of no commit" for place in rows]
 
 
