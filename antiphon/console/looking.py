@@ -19,6 +19,7 @@ from infra.local.engine_calls import Answer, EngineCalls, EngineError
 from projections.response_items import ACK
 
 LOOK_TIMEOUT_S = 4.0
+HOMES_TIMEOUT_S = 2.0
 # Held answers that are told one by one; all are counted, up to a page of the index.
 MOST_HELD_TOLD = 50
 MS_PER_S = 1000
@@ -75,7 +76,12 @@ class Looking:
             return {"health": f"HTTP {answer.status}"}
         if not has_homes:
             return {"health": health}
-        status = await self._get(region, "/status")
+        try:
+            async with asyncio.timeout(HOMES_TIMEOUT_S):
+                status = await self._get(region, "/status")
+        except TimeoutError:
+            # A region that is cut off cannot read them; everything else of it is told all the same.
+            return {"health": health}
         homes = orjson.loads(status.body)["homes"] if status.ok else None
         return {"health": health, "homes": homes and homes[region]}
 

@@ -6,6 +6,8 @@ import { announce, dress, make, put, span } from "./page.js";
 import { isIsolated, onChange, system, waitsFor } from "./system.js";
 
 const HELD_ENOUGH_MS = 2000;
+const SEND_TRIES = 5;
+const SEND_AGAIN_MS = 1000;
 // As many answers on their way are of a feed.
 const BUSY = 20;
 
@@ -66,7 +68,13 @@ function allow(steps, run) {
 }
 
 async function send(region, command, one) {
-  const answer = await ask.command(region, command);
+  let answer = await ask.command(region, command);
+  // Whatever became of it, the same command is safe to send again.
+  for (let tries = 1; answer.status === 503 && tries < SEND_TRIES; tries += 1) {
+    tell(one, "Not taken yet; sending the same command again.");
+    await new Promise((over) => { setTimeout(over, SEND_AGAIN_MS); });
+    answer = await ask.command(region, command);
+  }
   if (answer.status !== 202 && answer.status !== 200) {
     tell(one, `It was not taken: ${ask.reason(answer)}`, "warn");
     return null;

@@ -63,7 +63,7 @@ function headline() {
   const letters = status.reduce((sum, one) => sum + (one.letters ?? 0), 0);
   const oldest = Math.min(...status.map((one) => one.oldest_due_ms ?? Infinity));
   const commits = Object.values(system.counts).reduce((sum, one) => sum + one.committed, 0);
-  const silent = system.regions.filter((region) => !isKilled(region) && system.status[region]?.health.startsWith("no answer"));
+  const silent = system.regions.filter((region) => !isKilled(region) && !isIsolated(region) && system.status[region]?.health.startsWith("no answer"));
   const serving = system.regions.filter((region) => !isKilled(region) && (system.status[region]?.health ?? "active") === "active");
   const out = [...killed.map((one) => `${one} is down`), ...isolated.map((one) => `${one} is cut off`), ...silent.map((one) => `${one} does not answer`)];
   const held = pending ? `${count(pending, "answer is", "answers are")} held` : "Everything is answered";
