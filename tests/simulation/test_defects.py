@@ -1,5 +1,6 @@
 """Every planted defect is found, by an invariant that it breaks, within two hundred seeds."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -27,11 +28,12 @@ BEGIN = {
 
 
 @pytest.mark.parametrize("name", DEFECTS)
-def test_a_planted_defect_is_found(name: str):
+def test_a_planted_defect_is_found(name: str, record_property: Callable[[str, object], None]):
     defect = DEFECTS[name]
 
-    broken = _first_broken(defect, begin=BEGIN.get(name, 0))
+    seed, broken = _first_broken(defect, begin=BEGIN.get(name, 0))
 
+    record_property("seed", seed)  # what BEGIN should say, in --junit-xml
     assert broken & defect.found_by
 
 
@@ -43,12 +45,13 @@ def test_every_defect_is_documented_with_what_finds_it():
         assert f"| {defect.name} | {found_by} |" in told
 
 
-def _first_broken(defect: Defect, *, begin: int) -> frozenset[str]:
-    """Return what the first seed breaks that breaks what the defect is for."""
+def _first_broken(defect: Defect, *, begin: int) -> tuple[int, frozenset[str]]:
+    """Return the first seed that breaks what the defect is for, and all that it breaks."""
     with defect.planted():
         for number in range(MOST_SEEDS):
-            plan = plan_of((begin + number) % MOST_SEEDS)
+            seed = (begin + number) % MOST_SEEDS
+            plan = plan_of(seed)
             broken = judge(plan).broken if defect.may_show(plan) else frozenset()
             if broken & defect.found_by:
-                return broken
-    return frozenset()
+                return seed, broken
+    return -1, frozenset()
