@@ -64,7 +64,7 @@ def _ordered(world: "World", chore: Chore, region: str) -> str:
         "producer": "antiphon-operator",
         "data": {"imsi": chore.imsi},
     }
-    now_ms, headers = world.time.now_ms, {"Prefer": "wait=10"}
+    now_ms, headers = world.time.now_ms, {"Prefer": "wait=10", "X-Correlation-Id": "corr-forget"}
     reply = world.clients.order(
         Op(id="forget", at_ms=now_ms, kind="command", region=region, body=command, headers=headers)
     )
