@@ -15,19 +15,16 @@ from botocore.exceptions import ClientError
 from eventstore.aws_errors import may_pass
 from eventstore.errors import StoreUnavailable
 from eventstore.identity import Keys
-from eventstore.log import DynamoDBLog
 from handlers.access import Access
 from handlers.catalog import BUILT_IN
 from handlers.edge import Edge, real_edge
 from handlers.extension import catalog_of, load_extension
 from handlers.personal_stores import PersonalStores
 from handlers.queues import Queues
+from handlers.regional_logs import RegionalLogs
 from projections.builds import BuildStore, Registered
-from projections.control import Control
 from projections.failures import superseded, unanswerable
-from projections.homes import HomesStore, KnownHomes
 from projections.known_builds import KnownBuilds
-from projections.regions import ControlStore, Topology
 from projections.views import ViewStore
 
 if TYPE_CHECKING:
@@ -35,7 +32,6 @@ if TYPE_CHECKING:
 
     from mypy_boto3_dynamodb import DynamoDBClient
 
-    from eventstore.commits import Commit
     from eventstore.decisions import EventStore
     from handlers.clients import Clients
     from handlers.discards import Discards
@@ -51,7 +47,7 @@ if TYPE_CHECKING:
     from projections.sweeper import Sweeper
 
 
-class Dependencies(PersonalStores):
+class Dependencies(PersonalStores, RegionalLogs):
     """The parts of one region's installation, wired for one function.
 
     Args:
@@ -70,14 +66,10 @@ class Dependencies(PersonalStores):
         self.projections = self.catalog.projections
         self._clients = clients
         self._builds: dict[str, KnownBuilds] = {}
-        self._logs: dict[str, DynamoDBLog] = {}
+        self._logs = {}
         secret = settings.secret.get_secret_value().encode()
         self.keys = Keys(secret, generation=settings.generation)
         self.access = Access(settings.authorization, settings.grants, replayer=settings.replayer)
-
-    @cached_property
-    def log(self) -> DynamoDBLog:
-        return self.log_of(self.settings.region)
 
     @cached_property
     def event_store(self) -> EventStore:
@@ -91,24 +83,8 @@ class Dependencies(PersonalStores):
             bounds=self.settings,
             snapshots=self.snapshots,
             tenures=self.homes if self.has_homes else None,
-            elsewhere=self._logs_elsewhere,
+            elsewhere=self.logs_elsewhere,
             cipher=self.cipher,
-        )
-
-    @property
-    def has_homes(self) -> bool:
-        """Whether an aggregate is appended to in one region, its home: EVENTUAL mode."""
-        return self.settings.mode == "EVENTUAL"
-
-    @cached_property
-    def homes(self) -> KnownHomes:
-        """The homes of the aggregates, where they have any."""
-        client = self._clients.dynamodb(self.settings.region)
-        return KnownHomes(
-            HomesStore(client, table=self.settings.control_table),
-            region=self.settings.region,
-            elapsed_s=self.edge.clock.elapsed_s,
-            fresh_s=self.settings.homes_fresh_s,
         )
 
     @cached_property
@@ -121,64 +97,9 @@ class Dependencies(PersonalStores):
             origin=self.settings.region,
         )
 
-    def log_of(self, region: str) -> DynamoDBLog:
-        """Return the log as a region's replica has it, the same object for all who ask."""
-        if region not in self._logs:
-            client = self._clients.dynamodb(region)
-            self._logs[region] = DynamoDBLog(client, table=self.settings.events_table)
-        return self._logs[region]
-
-    def commit_at(self, aggregate_id: str, position: int) -> Commit | None:
-        """Return a commit from wherever it surely is if it is at all, None if there is none.
-
-        Raises:
-            StoreUnavailable: where it would be cannot be asked now.
-
-        """
-        for consistent in (False, True):
-            if found := self.log.get(aggregate_id, position, consistent=consistent):
-                return found
-        newest = self._newest_log(aggregate_id)
-        if newest is self.log:
-            return None
-        return newest.get(aggregate_id, position, consistent=True)
-
-    def _owed(self, aggregate_id: str, position: int) -> Commit | None:
-        """Return a commit that an answer is owed to; raises: as `commit_at`."""
-        found = self.commit_at(aggregate_id, position)
-        if found is None and self.has_homes:
-            # Another region has it, and has acknowledged it: it is on its way.
-            raise StoreUnavailable(f"{aggregate_id}.{position} has not arrived here yet")
-        return found
-
-    def _homes_of(self, aggregate_id: str) -> frozenset[str]:
-        if not self.has_homes:
-            return frozenset()
-        slot = self.homes.current().of(aggregate_id)
-        return frozenset({slot.home, slot.to or slot.home})
-
-    def _logs_elsewhere(self) -> list[DynamoDBLog]:
-        there = self.control.known().not_lost
-        return [self.log_of(region) for region in there if region != self.settings.region]
-
-    def _newest_log(self, aggregate_id: str) -> DynamoDBLog:
-        home = self.homes.home_of(aggregate_id) if self.has_homes else self.settings.region
-        return self.log if home == self.settings.region else self.log_of(home)
-
     @cached_property
     def queues(self) -> Queues:
         return Queues(self._clients, self.settings, self.edge)
-
-    @cached_property
-    def control(self) -> Control:
-        regions = self.settings.regions
-        client = self._clients.dynamodb(self.settings.region)
-        return Control(
-            ControlStore(client, table=self.settings.control_table, regions=regions),
-            elapsed_s=self.edge.clock.elapsed_s,
-            fresh_s=self.settings.control_fresh_s,
-            assumed=Topology.all_active(regions),
-        )
 
     @cached_property
     def projector(self) -> Projector:
@@ -233,7 +154,7 @@ class Dependencies(PersonalStores):
             region=region,
             regions=frozenset(self.settings.regions),
             topology=self.control.current,
-            homes_of=self._homes_of,
+            homes_of=self.homes_of,
             log=self.log,
             registry=self.registry,
             projections=self.projections,
@@ -278,7 +199,7 @@ class Dependencies(PersonalStores):
 
         return Sweeper(
             responder=self.responder,
-            commit_at=self._owed,
+            commit_at=self.owed_commit,
             prover=self.prover,
             responses=self.responses_of(self.settings.region),
             ring=self.queues.ring,
@@ -299,7 +220,7 @@ class Dependencies(PersonalStores):
 
         return Reader(
             log=self.log,
-            newest=self._newest_log,
+            newest=self.newest_log,
             views=self.views_of(self.settings.region),
             registry=self.registry,
             keys=self.keys,
