@@ -114,9 +114,30 @@ class Adoption:
         Raises: as `take_over`.
         """
         owed = frozenset(self.responses_of(region).pending())
+        yield from self._bring(
+            region,
+            answering,
+            lambda entry: entry.origin in origins and self._may_be_owed(entry, owed),
+        )
+
+    def close(self, region: str, answering: str, origins: frozenset[str]) -> Iterator[Homed]:
+        """Close what a region had taken over of these origins, and another has answered since.
+
+        Raises: as `take_over`.
+        """
+        owed = frozenset(self.responses_of(region).pending())
+        yield from self._bring(
+            region,
+            answering,
+            lambda entry: entry.origin in origins and entry.commit_id in owed,
+        )
+
+    def _bring(
+        self, region: str, answering: str, concerns: Callable[[Entry], bool]
+    ) -> Iterator[Homed]:
         looked_at = 0
         for page in self.scan.pages():
-            left = [e for e in page if e.origin in origins and self._may_be_owed(e, owed)]
+            left = [entry for entry in page if concerns(entry)]
             looked_at += len(page)
             # Unbounded on purpose: until they are given, the region must not serve.
             while True:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 from eventstore.errors import StoreUnavailable
-from projections.adoption import Adoption
+from projections.adoption import Adoption, Homed
 from projections.catching_up import Compared, Comparison
 from projections.failures import BUS, COMMANDS, RESPONDER, SWEEPER
 from projections.letters import LetterStore
@@ -173,7 +173,16 @@ class RegionMoves:
         # Not those whose answers were only about to be taken over: nobody has given any of them.
         through = topology.answered_through(region)
         origins = frozenset(o for o in through if topology.may_answer(answering, o))
-        for homed in self.adoption.bring_home(region, answering, origins):
+        yield from self._given(answering, self.adoption.bring_home(region, answering, origins))
+        # And what it had taken over before it was lost itself: whoever came in for it has
+        # answered that, and its region may have returned before this one.
+        for origin in sorted(topology.left_behind(region)):
+            answering = topology.answering_region(origin)
+            closing = self.adoption.close(region, answering, frozenset({origin}))
+            yield from self._given(answering, closing)
+
+    def _given(self, answering: str, going: Iterator[Homed]) -> Iterator[Step]:
+        for homed in going:
             told = f"{homed.left} answers for {answering} to give, of {homed.looked_at} commits"
             yield Step("joining", told, waits=bool(homed.left))
             if homed.left:

@@ -175,6 +175,11 @@ class Topology(BaseModel):
         """Return the origins that a region answers, or would if nobody had adopted it."""
         return frozenset(o for o in self.standings if region in self._heirs(o))
 
+    def left_behind(self, region: str) -> frozenset[str]:
+        """Return the origins that a region has answered, and does not any more."""
+        adopted = {o for o, standing in self.standings.items() if region in standing.adopters}
+        return frozenset(adopted) - self.answered_through(region)
+
     def moved(
         self, region: str, to: RegionState, *, at_ms: int, adopter: str | None = None
     ) -> "Topology":

@@ -383,6 +383,35 @@ def test_a_region_does_not_serve_while_another_still_owes_its_answers(
     assert len(network[EU].answers) == 1
 
 
+def test_what_an_adopter_had_opened_before_it_was_lost_itself_is_closed_when_it_returns(
+    network: Network, operator: Operator
+):
+    """Its origin returns first, answered by the second adopter: nobody else would close it."""
+    for number in range(3):
+        network[EU].post(activation(number))
+    for name in (US, AP):
+        network[name].project(*network.take(name, "lane"))
+    lose(network, EU)
+    # It takes the answers over, and is lost before it has given one of them.
+    network[US].bus.refusing = True
+    operator.do(operator.moves.drain_lost(EU, adopter=US))
+    assert network[US].deps.responses_of(US).count_pending() == 3
+    network.unreachable = network.without_states = {EU, US}
+    network[AP].later(ms=MINUTE_MS)
+    operator.do(operator.moves.drain_lost(US, adopter=AP))
+    assert len(network[AP].answers) == 3
+
+    network.unreachable = network.without_states = {US}
+    operator.do(operator.moves.undrain(EU), lambda _step: network.settle(without=[US]))
+    network[US].bus.refusing = False
+    network.unreachable = network.without_states = set()
+    operator.do(operator.moves.undrain(US), lambda _step: network.settle())
+
+    assert [network[name].deps.responses_of(name).count_pending() for name in REGIONS] == [0, 0, 0]
+    given = [answer["command"]["commit"] for name in REGIONS for answer in network[name].answers]
+    assert len(given) == len(set(given)) == 3
+
+
 def commit_id_parts(commit_id: str) -> tuple[str, int]:
     aggregate_id, _, position = commit_id.rpartition(".")
     return aggregate_id, int(position)

@@ -63,8 +63,7 @@ def plan_of(seed: int, mode: Mode, regions: Sequence[str] = REGIONS) -> Plan:
         # A region is lost here by being evicted, and may be alive.
         replace(one, kind="evict", isolated=False) if one.kind == "lose" else one
         for one in plan.chores
-        # One region is away at a time, as in STRONG mode.
-        if one.kind not in {"forget", "replay"} and not (one.kind == "lose" and "evict" in turn)
+        if one.kind not in {"forget", "replay"}
     ]
     outages: list[Outage] = []
     words: list[Op] = []
