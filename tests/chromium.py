@@ -136,8 +136,15 @@ class Page:
         raise AssertionError(otherwise)
 
 
+@pytest.fixture
+def page(browser: webdriver.Chrome) -> Iterator[Page]:
+    yield Page(browser)
+    # A console that stays open follows every commit of the tests that come after.
+    browser.get("about:blank")
+
+
 @pytest.fixture(scope="session")
-def page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[webdriver.Chrome]:
     chromium, driver = shutil.which("chromium"), shutil.which("chromedriver")
     if chromium is None or driver is None:
         why = "no chromium and chromedriver here (Debian: apt-get install chromium-driver)"
@@ -149,8 +156,8 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
     for option in (*_OPTIONS, f"--user-data-dir={tmp_path_factory.mktemp('chromium')}"):
         options.add_argument(option)
     options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    browser = webdriver.Chrome(options=options, service=Service(driver))
+    driven = webdriver.Chrome(options=options, service=Service(driver))
     try:
-        yield Page(browser)
+        yield driven
     finally:
-        browser.quit()
+        driven.quit()

@@ -32,6 +32,8 @@ def pytest_collection_modifyitems(items: list[pytest.Function]) -> None:
     for item in items:
         if _starts_regions(item):
             item.add_marker(pytest.mark.xdist_group("regions"))
+        elif "browser" in item.fixturenames:
+            item.add_marker(pytest.mark.xdist_group("browser"))
         elif any(one[-1].scope == "module" for one in item._fixtureinfo.name2fixturedefs.values()):
             # What a module makes once is made in one worker, once.
             item.add_marker(pytest.mark.xdist_group(item.module.__name__))

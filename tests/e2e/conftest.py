@@ -18,9 +18,9 @@ from antiphon.installation import dependencies_of
 from antiphon.up import CONSOLE
 from handlers.dependencies import Dependencies
 from infra.local.regions import LocalConfig, LocalRegions
-from tests.chromium import page
+from tests.chromium import browser, page
 
-__all__ = ["page"]
+__all__ = ["browser", "page"]
 
 REGIONS = ("us-east-1", "eu-west-1", "ap-south-1")
 # A log can only be restored where the secret is the same.

@@ -5,10 +5,10 @@ from collections.abc import Iterator
 import pytest
 
 from tests.antiphon.console.pretended import Pretended, pretending
-from tests.chromium import page
+from tests.chromium import browser, page
 from tests.e2e.conftest import free_block
 
-__all__ = ["page"]
+__all__ = ["browser", "page"]
 
 
 @pytest.fixture
