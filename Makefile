@@ -3,7 +3,7 @@
 .DEFAULT_GOAL := help
 
 PYTHON ?= python3
-WORKERS ?= 2
+WORKERS ?= 3
 VENV := .venv
 BIN := $(VENV)/bin
 # Installs the locked packages; several times faster than pip at it.
@@ -45,7 +45,7 @@ package: $(STAMP)
 deploy destroy: $(STAMP)
 	@$(BIN)/antiphon $@ $(FILE) $(ARGS)
 
-# Two at a time; tests/conftest.py says which of them never run beside each other.
+# Three at a time, for those of regions mostly wait; tests/conftest.py says which of them never run beside each other.
 test: $(STAMP)
 	$(BIN)/pytest --numprocesses $(WORKERS) --dist loadgroup $(ARGS)
 

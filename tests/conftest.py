@@ -1,6 +1,6 @@
 """What several packages' tests share: a real engine, and who runs beside whom.
 
-`make test` runs two tests at a time, each worker with an engine of its own. Regions take the
+`make test` runs three tests at a time, each worker with an engine of its own. Regions take the
 whole machine and ports of their own: one set of them at a time, in one worker. Nobody waits
 for a time to pass, always for what is to come about, so sharing the processor breaks nothing.
 """
@@ -37,6 +37,14 @@ def pytest_collection_modifyitems(items: list[pytest.Function]) -> None:
         elif any(one[-1].scope == "module" for one in item._fixtureinfo.name2fixturedefs.values()):
             # What a module makes once is made in one worker, once.
             item.add_marker(pytest.mark.xdist_group(item.module.__name__))
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Refuse a pytest whose tests pytest-xdist cannot tell to belong together, as 9.2 is."""
+    grouped = [item for item in session.items if item.get_closest_marker("xdist_group")]
+    if hasattr(session.config, "workerinput") and not all("@" in item.nodeid for item in grouped):
+        raise pytest.UsageError("pytest-xdist spreads groups with this version of pytest")
 
 
 def _starts_regions(item: pytest.Function) -> bool:
