@@ -335,6 +335,19 @@ def test_a_letter_about_the_forgotten_keeps_no_message(network: Network):
     assert numbers_in(everything(network)) == set()
 
 
+def test_run_once_more_it_erases_what_nobody_could_read_and_came_later(network: Network):
+    lived(network)
+    drive(network, forgetting(network))
+    cut_off = json.dumps(renumbered(IMSI))[:-1]
+    assert not network[AP].bury("dead", cut_off)
+    assert [one.payload for one in network[AP].letters.values()] == [cut_off]
+
+    drive(network, forgetting(network))
+
+    assert [one.payload for one in network[AP].letters.values()] == [None]
+    assert numbers_in(everything(network)) == set()
+
+
 def test_commits_from_before_there_were_keys_are_told_of_and_read_as_they_are(network: Network):
     aggregate_id = lived(network)
     log, cipher = network.log, network[US].deps.cipher

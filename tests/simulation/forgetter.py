@@ -76,6 +76,12 @@ def _ordered(world: "World", chore: Chore, region: str) -> str:
     return str(told["commit"])
 
 
+def commands_on_their_way(world: "World") -> bool:
+    """Say whether any region's queues still hold a command, or one that was given up."""
+    names = [terms.name for terms in world.queues if "commands" in terms.name]
+    return any(world.queue(region, name).messages for region in world.regions for name in names)
+
+
 def legible(world: "World") -> dict[str, tuple[str, ...]]:
     """Return what whoever has all keys that are left can read at the end, place by place."""
     opening = Opening(world.journal)

@@ -25,7 +25,7 @@ from projections.rehoming import HomeMoves
 from tests.simulation.calls import Calls
 from tests.simulation.deployment import settings_of
 from tests.simulation.edges import edge_of
-from tests.simulation.forgetter import forgetting_of
+from tests.simulation.forgetter import commands_on_their_way, forgetting_of
 from tests.simulation.history import Forgotten, Noted
 from tests.simulation.network import pairs_of
 from tests.simulation.plan import Chore, Mode
@@ -70,7 +70,7 @@ class Operator:
         """Do the chore, beginning again where that is needed."""
         of_one = {
             "rebuild": [self._rebuild],
-            "forget": [self._forget],
+            "forget": [self._forget, self._forget_again],
             "replay": [self._replay],
             "move": [self._move],
         }
@@ -167,6 +167,19 @@ class Operator:
             return
         self.world.observer.record(Forgotten, path="subscribers", key=self.chore.imsi)
         self.world.met("operator: forget done")
+
+    def _forget_again(self, tools: "_Tools") -> Iterator[object]:
+        """Where letters are taken in, forget once more when the queues hold no message any more.
+
+        What nobody could read was not seen there, though it names who was forgotten.
+        """
+        world = self.world
+        if not any(one.kind == "replay" for one in world.plan.chores):
+            return
+        world.time.sleep(max(op.at_ms for op in world.plan.ops) + _AGAIN_MS - world.time.now_ms)
+        while commands_on_their_way(world):
+            world.time.sleep(_LONGEST_AGAIN_MS)
+        yield from self._forget(tools)
 
     def _replay(self, tools: "_Tools") -> Iterator[object]:
         """Replay every letter of the region, and once more when the long outages are over."""

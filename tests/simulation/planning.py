@@ -90,10 +90,11 @@ _THROTTLED = (
     "BatchGetItem views", "SendMessage acks", "SendMessage lane", "PutEvents",
 )  # fmt: skip
 _BUSY_MS = 40_000.0
-# What operators do, plan by plan. Eleven in turn, so that each meets every twentieth plan's outage.
+# What operators do, plan by plan: thirteen in turn, so that each meets every outage in time.
 _TURNS: tuple[tuple[ChoreKind, ...], ...] = (
     ("drain",), ("forget",), ("rebuild",), ("drain", "forget"), ("lose",), ("replay",),
     ("drain", "rebuild"), ("lose", "forget"), ("rebuild",), ("forget",), ("lose", "rebuild"),
+    ("forget", "replay"), ("replay", "rebuild"),
 )  # fmt: skip
 # How many crashes a plan has of functions, and of each operator, one of each that can be in turn.
 _CRASHES_A_PLAN = 4
@@ -256,7 +257,7 @@ def _unheard(seed: int, chance: random.Random, regions: Sequence[str]) -> list[O
     turn, place = divmod(seed, _UNHEARD_EVERY)
     if place != _UNHEARD_EVERY - 1:
         return []
-    at_ms, for_ms = chance.uniform(200, _BUSY_MS / 4), chance.uniform(60_000, 150_000)
+    at_ms, for_ms = chance.uniform(200, _BUSY_MS / 4), chance.uniform(45_000, 75_000)
     silent, lagging = tuple(regions), (chance.choice(regions),)
     site, where = (("SendMessage acks", silent), (_GIVING_UP[0], lagging))[turn % 2]
     return [

@@ -12,7 +12,9 @@ from unittest.mock import patch
 
 from projections.responder import Responder
 from projections.responses import ResponseStore
+from tests.simulation.campaign import judge
 from tests.simulation.history_json import digest
+from tests.simulation.operators import Operator
 from tests.simulation.other_process import said_by_another_process
 from tests.simulation.planning import plan_of
 from tests.simulation.run import play
@@ -40,7 +42,8 @@ def answers_marked_in_the_order_of_a_set() -> str:
 
 
 SEED = 3
-LOST_AND_FORGOTTEN = 18
+LOST_AND_FORGOTTEN = 124
+FORGOTTEN_AND_TAKEN_IN = 50
 
 
 def test_a_region_comes_back_though_answers_were_erased_that_another_gave_for_it():
@@ -55,6 +58,14 @@ def test_a_region_comes_back_though_answers_were_erased_that_another_gave_for_it
         run = play(plan_of(LOST_AND_FORGOTTEN))
 
     assert any("AssertionError" in surprise for surprise in run.surprises)
+
+
+def test_who_is_forgotten_once_is_still_named_by_what_nobody_could_read_in_a_queue():
+    """So the runbook has it done once more; the simulation had no plan with both."""
+    with patch.object(Operator, "_forget_again", lambda *_: iter(())):
+        broken = judge(plan_of(FORGOTTEN_AND_TAKEN_IN)).broken
+
+    assert broken == {"forgotten-for-good"}
 
 
 def test_answers_are_marked_in_an_order_that_does_not_depend_on_the_process():

@@ -25,7 +25,10 @@ INVARIANTS: Final = {
     "fresh-once": "one reply at most says that it was not a duplicate: that of who appended",
     "refused-leaves-nothing": "a command that was not recorded, says the reply, is not in the log",
     "refusal-justified": "no valid request is refused without its reason",
-    "queued-command-kept": "a command that a queue took is decided, or kept whole as dead",
+    "queued-command-kept": (
+        "a command that a queue took is decided, or kept whole as dead, unless who it names was "
+        "forgotten"
+    ),
     "every-call-ends": "every call ends with an answer or a problem as they are documented",
     # What readers are shown.
     "read-shows-the-log": "every document shown is the fold of the log at its sequence",

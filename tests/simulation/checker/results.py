@@ -4,6 +4,7 @@ from tests.simulation.checker.findings import Findings
 from tests.simulation.checker.index import NEVER, Call, Index, Operation, Reading
 from tests.simulation.checker.log import Chain, Logged
 from tests.simulation.checker.log_rules import named_by, senders
+from tests.simulation.history import Forgotten
 
 _STATUSES = {
     "accepted": (202, 200), "unchanged": (200,), "rejected": (409,), "superseded": (409,),
@@ -38,6 +39,7 @@ def check(index: Index, found: Findings) -> None:
     decided: dict[tuple[str, bytes], Logged] = {}
     for commit in sorted(index.commits.values(), key=lambda one: not one.counts):
         decided.setdefault((commit.aggregate, commit.token), commit)
+    forgotten = {one.key for one in index.history.records if isinstance(one, Forgotten)}
     for call in index.calls:
         commit = decided.get(call.identity) if call.model else None
         if call.recorded:
@@ -46,7 +48,7 @@ def check(index: Index, found: Findings) -> None:
             _nothing_left(index, call, commit, found)
             _justified(index, call, commit, found)
         if call.sent.kind == "queue" and call.status == 200:
-            _kept(index, call, commit, found)
+            _kept(index, call, commit, forgotten, found)
     for reading in index.readings:
         _reading_justified(index, reading, found)
     _same_results(index, found)
@@ -242,8 +244,15 @@ def _reading_justified(index: Index, reading: Reading, found: Findings) -> None:
     found.expect("refusal-justified", right, text, about=reading.sent.op, steps=reading.steps)
 
 
-def _kept(index: Index, call: Call, commit: Logged | None, found: Findings) -> None:
-    """A command from a queue is in the log, or lies whole among the dead."""
+def _kept(
+    index: Index, call: Call, commit: Logged | None, forgotten: set[str], found: Findings
+) -> None:
+    """A command from a queue is in the log, or lies whole among the dead.
+
+    But for what names somebody who was forgotten: of that no letter may keep the message.
+    """
+    if any(key in call.sent.body for key in forgotten):
+        return
     decided = commit is not None and commit.content == call.content
     dead = any(
         message.body == call.sent.body
