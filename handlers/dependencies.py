@@ -202,6 +202,7 @@ class Dependencies(PersonalStores, RegionalLogs):
             commit_at=self.owed_commit,
             prover=self.prover,
             responses=self.responses_of(self.settings.region),
+            given=lambda region, commit_id: self.responses_of(region).get(commit_id),
             ring=self.queues.ring,
             keep=lambda commit: self.letters.file(superseded(commit), at_ms=self.edge.now_ms()),
             now_ms=self.edge.now_ms,

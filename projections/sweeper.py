@@ -15,6 +15,7 @@ from eventstore.errors import CorruptLog, StoreUnavailable
 from projections.bounds import READ_BOUNDS, ReadBounds
 from projections.proof import Prover
 from projections.responder import Responder
+from projections.response_items import Response
 from projections.responses import ResponseStore
 
 _HOUR_MS = 3_600_000
@@ -53,6 +54,7 @@ class Sweeper:
 
     Args:
         commit_at: returns a commit of the log, by aggregate id and position.
+        given: returns what another region knows of the answer to a commit.
         ring: sends a commit to the projector of a region.
         keep: keeps a commit that is superseded as a dead letter.
 
@@ -62,6 +64,7 @@ class Sweeper:
     commit_at: Callable[[str, int], Commit | None]
     prover: Prover
     responses: ResponseStore
+    given: Callable[[str, str], Response | None]
     ring: Callable[[str, Commit], None]
     keep: Callable[[Commit], None]
     now_ms: Callable[[], int]
@@ -114,8 +117,7 @@ class Sweeper:
         # Read for each: a sweep may take longer than states may be gone by.
         need = self.responder.need(commit_id)
         if not need.topology.may_answer(self.responder.region, commit.origin):
-            # It comes home answered, or its time comes here: until then it stays pending.
-            return False
+            return self._is_given_by(need.topology.answering_region(commit.origin), commit_id)
         required = need.required(self.responder.region)
         lacking = response.lacks(required)
         proof = self.prover.look(commit, lacking, skip=swept.silent)
@@ -140,6 +142,19 @@ class Sweeper:
         swept.unanswerable.update(heard.unanswerable)
         swept.published += heard.published
         return not (heard.again or heard.unanswerable)
+
+    def _is_given_by(self, region: str, commit_id: str) -> bool:
+        """Say whether the region that answers now has answered, and close the item here if so.
+
+        Who goes by a state that was may acknowledge to who answered then. Until it is answered
+        there it stays pending: it may come home, or its time may come here.
+        """
+        with suppress(StoreUnavailable):
+            given = None if region == self.responder.region else self.given(region, commit_id)
+            if given is not None and given.published_at_ms is not None:
+                self.responses.take_over(given)
+                return True
+        return False
 
     def _is_superseded(self, commit: Commit, required: frozenset[str]) -> bool:
         """Say whether every required region is on a branch without a commit.

@@ -140,3 +140,25 @@ def test_pending_items_of_no_commit_do_not_starve_the_others(network: Network):
         network[US].sweep()
 
     assert len(network[US].answers) == 1
+
+
+def test_what_another_region_has_answered_is_closed_where_an_acknowledgement_went_astray(
+    network: Network,
+):
+    network[US].post(ACTIVATION)
+    for name in REGIONS:
+        network[name].project(*network.take(name, "lane"))
+    acks = network.take(US, "acks")
+    # As sent by who has not heard yet that this region does not answer for the other any more.
+    network[AP].acknowledge(*acks)
+    network[AP].later(ms=MINUTE_MS)
+    assert network[AP].sweep() == {"looked_at": 1, "answered": 0, "lagging": {}}
+    assert network[AP].answers == []
+
+    network[US].acknowledge(*acks)
+    network[AP].later(ms=10 * MINUTE_MS)
+
+    assert network[AP].sweep() == {"looked_at": 1, "answered": 1, "lagging": {}}
+    assert network[AP].deps.responses_of(AP).backlog().pending == 0
+    assert network[AP].answers == []
+    assert len(network[US].answers) == 1

@@ -12,6 +12,7 @@ from unittest.mock import patch
 
 from projections.responder import Responder
 from projections.responses import ResponseStore
+from projections.sweeper import Sweeper
 from tests.simulation.campaign import judge
 from tests.simulation.history_json import digest
 from tests.simulation.operators import Operator
@@ -44,6 +45,7 @@ def answers_marked_in_the_order_of_a_set() -> str:
 SEED = 3
 LOST_AND_FORGOTTEN = 124
 FORGOTTEN_AND_TAKEN_IN = 50
+ACKNOWLEDGED_ASTRAY = 355
 
 
 def test_a_region_comes_back_though_answers_were_erased_that_another_gave_for_it():
@@ -58,6 +60,14 @@ def test_a_region_comes_back_though_answers_were_erased_that_another_gave_for_it
         run = play(plan_of(LOST_AND_FORGOTTEN))
 
     assert any("AssertionError" in surprise for surprise in run.surprises)
+
+
+def test_what_was_acknowledged_to_who_answered_before_does_not_stay_pending_there():
+    """A region that could not read the states went by those from before it was back."""
+    with patch.object(Sweeper, "_is_given_by", lambda *_: False):
+        broken = judge(plan_of(ACKNOWLEDGED_ASTRAY)).broken
+
+    assert broken == {"responses-closed", "came-to-rest"}
 
 
 def test_who_is_forgotten_once_is_still_named_by_what_nobody_could_read_in_a_queue():
