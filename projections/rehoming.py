@@ -18,6 +18,8 @@ from projections.homes import Homes, HomesStore, slot_of
 from projections.regions import ControlStore, RegionRefused, RegionState
 
 _CHANGE_TRIES = 20
+# The phase in which a home stops, as steps name it.
+STOPPING = "stopping"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,7 +89,7 @@ class HomeMoves:
         wanted = self.spread(homes, region, by_force=True)
         stays = len(homes.at(region)) - len(wanted)
         if stays:
-            yield Step("stopping", f"{stays} slots stay: they were taken by force before")
+            yield Step(STOPPING, f"{stays} slots stay: they were taken by force before")
         if not wanted:
             return
         moving = self._stop(wanted, by_force=True)
@@ -159,7 +161,7 @@ class HomeMoves:
         """Wait until nobody appends by the homes before."""
         until_s = self.elapsed_s() + self.fresh_s + self.put_s
         while (left_s := until_s - self.elapsed_s()) >= 0:
-            yield Step("stopping", f"the home has surely stopped within {left_s:.0f} s")
+            yield Step(STOPPING, f"the home has surely stopped within {left_s:.0f} s")
         self._check_still(moving, wanted, self.homes.read())
 
     def _all_known(self, homes: Homes, wanted: Iterable[int]) -> Iterator[Step]:

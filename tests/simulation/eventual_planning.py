@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from tests.simulation.chances import Chances
+from tests.simulation.eventual_scenes import scene_of
 from tests.simulation.faults import CallFault, CallFaultKind, Outage
 from tests.simulation.plan import Chore, ChoreKind, Mode, Op, Plan
 from tests.simulation.planning import CALL_SITES, REGIONS
@@ -44,6 +45,8 @@ _BUSY_MS = 40_000.0
 _TURNS: tuple[tuple[ChoreKind, ...], ...] = (
     ("evict",), ("move",), (), ("evict", "move"), ("evict",), ("move", "move", "move"), ("evict",),
 )  # fmt: skip
+# Every so many plans have a scene in the place of that.
+_SCENE_EVERY = 5
 _STALLED = ("PutItem events", "PutItem events", "GetItem control", "Query events")
 _DEATHS: tuple[CallFaultKind, ...] = ("crash_before", "crash_after", "lose_answer")
 
@@ -58,6 +61,9 @@ def plan_of(seed: int, mode: Mode, regions: Sequence[str] = REGIONS) -> Plan:
     plan = strong_plan_of(seed, regions)
     if mode == "STRONG":
         return plan
+    round_, place = divmod(seed, _SCENE_EVERY)
+    if place == _SCENE_EVERY - 1:
+        return _with_scene(plan, round_, Chances(seed).of("homes"), regions)
     chance, turn = Chances(seed).of("homes"), _TURNS[seed % len(_TURNS)]
     chores = [
         # A region is lost here by being evicted, and may be alive.
@@ -101,6 +107,19 @@ def plan_of(seed: int, mode: Mode, regions: Sequence[str] = REGIONS) -> Plan:
         chores=tuple(chores),
         outages=(*plan.outages, *outages),
         call_faults=(*plan.call_faults, *_crashes(chance, [one.kind for one in chores])),
+    )
+
+
+def _with_scene(plan: Plan, number: int, chance: random.Random, regions: Sequence[str]) -> Plan:
+    """Return a plan in which nobody moves regions and homes but a scene."""
+    scene = scene_of(number, chance, regions)
+    chores = (*(one for one in plan.chores if one.kind == "rebuild"), *scene.chores)
+    return replace(
+        plan,
+        mode="EVENTUAL",
+        ops=tuple(sorted((*plan.ops, *scene.ops), key=lambda op: op.at_ms)),
+        chores=chores,
+        outages=(*plan.outages, *scene.outages),
     )
 
 

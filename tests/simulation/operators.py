@@ -21,7 +21,7 @@ from projections.draining import RegionMoves, Step
 from projections.letters import LetterStore
 from projections.rebuild import TooSoon
 from projections.regions import ControlStore, RegionRefused, RegionState
-from projections.rehoming import HomeMoves
+from projections.rehoming import STOPPING, HomeMoves
 from tests.simulation.calls import Calls
 from tests.simulation.deployment import settings_of
 from tests.simulation.edges import edge_of
@@ -40,6 +40,8 @@ _MOST_TRIES = 400
 _AGAIN_MS, _LONGEST_AGAIN_MS = 5_000.0, 60_000.0
 # Between two steps, and between two looks at what has to be waited for, longer each time.
 _PAUSE_MS, _WAIT_MS, _LONGEST_WAIT_MS = 200.0, 3_000.0, 60_000.0
+# While a home stops: who waited longer than that takes would find no process that is late.
+_STOPPING_MS = 500.0
 
 
 class _Died(BaseException):
@@ -85,7 +87,7 @@ class Operator:
             try:
                 for step in way(_Tools(self)):
                     waits = isinstance(step, Step | forgetting.Step) and step.waits
-                    wait_ms = min(2 * wait_ms, _LONGEST_WAIT_MS) if waits else _WAIT_MS / 2
+                    wait_ms = min(2 * wait_ms, _longest_wait_ms(step)) if waits else _WAIT_MS / 2
                     self.world.time.sleep(wait_ms if waits else _PAUSE_MS)
             except (StoreUnavailable, ClientError, FunctionFailed, RegionRefused) as why:
                 self._only_where_homes_move(why)
@@ -327,6 +329,11 @@ class _Tools:
         if not self._world.network.is_open(self.deps.settings.region, region):
             raise StoreUnavailable(f"{region} does not tell how long its queue is")
         return len(self._world.queue(region, _QUEUE).messages)
+
+
+def _longest_wait_ms(step: object) -> float:
+    stops = isinstance(step, Step) and step.phase == STOPPING
+    return _STOPPING_MS if stops else _LONGEST_WAIT_MS
 
 
 def _one_after_another(tasks: Any) -> list[Any]:

@@ -2,10 +2,8 @@
 
 import pytest
 
-from tests.simulation.campaign import Tally, judge, judge_seeds
+from tests.simulation.campaign import Tally, judge_seeds
 from tests.simulation.checker.findings import OF_EVENTUAL
-from tests.simulation.eventual_defects import EVENTUAL_DEFECTS
-from tests.simulation.eventual_planning import plan_of
 from tests.simulation.run import UNPLANNED
 
 # Between them they evict and move, and supersede.
@@ -34,12 +32,3 @@ def test_what_the_mode_is_for_came_up(tally: Tally):
 
 def test_every_invariant_of_the_mode_had_something_to_look_at(tally: Tally):
     assert [name for name in OF_EVENTUAL if not tally.looked[name]] == []
-
-
-@pytest.mark.parametrize("seed", EVENTUAL_DEFECTS)
-def test_a_planted_defect_is_found(seed: int):
-    defect = EVENTUAL_DEFECTS[seed]
-    with defect.planted():
-        broken = judge(plan_of(seed, "EVENTUAL")).broken
-
-    assert broken & defect.found_by

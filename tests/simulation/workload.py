@@ -61,13 +61,28 @@ class Workload:
                 self._one(at_ms, old=True)
         return tuple(self._ops)
 
-    def in_a_row(self, region: str, at_ms: float, *, count: int, every_ms: float) -> tuple[Op, ...]:
-        """Return changes that one region is sent, one soon after the other."""
+    def in_a_row(
+        self,
+        region: str,
+        at_ms: float,
+        *,
+        count: int,
+        every_ms: float,
+        which: int | None = None,
+        name: str = "w",
+    ) -> tuple[Op, ...]:
+        """Return changes that one region is sent, soon after each other, of one aggregate or any.
+
+        Args:
+            which: the number of the aggregate, subscribers first.
+            name: begins the operations' names, which must differ in a plan.
+
+        """
         ops = []
         for number in range(count):
-            body = {**self._change(), "command_id": f"w-{at_ms:.0f}-{number}"}
+            body = {**self._change(which), "command_id": f"{name}-{at_ms:.0f}-{number}"}
             body["producer"] = self._chance.choice(PRODUCERS)
-            word = f"w{at_ms:.0f}-{number}"
+            word = f"{name}{at_ms:.0f}-{number}"
             ops.append(Op(id=word, at_ms=at_ms, kind="command", region=region, body=body))
             at_ms += self._chance.expovariate(1 / every_ms)
         return tuple(ops)

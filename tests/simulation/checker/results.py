@@ -145,14 +145,23 @@ def _duplicates_of_something(index: Index, found: Findings) -> None:
     """Whoever was alone in sending a command where it was decided is told so."""
     for commit in index.commits.values():
         calls = list(senders(index, commit))
-        # What was sent on is sent once more, where an answer on the way back is lost.
-        eventual = index.history.terms.mode == "EVENTUAL"
-        sent_on = eventual and commit.appended_in != commit.origin
-        if len(calls) == 1 and calls[0].recorded and not sent_on:
+        if len(calls) == 1 and calls[0].recorded and not _sent_on(index, commit, calls[0]):
             text = "it was no duplicate, and was told to be one"
             holds = calls[0].reply["duplicate"] is False
             about, steps = calls[0].sent.op, calls[0].steps
             found.expect("fresh-once", holds, text, about=about, steps=steps)
+
+
+def _sent_on(index: Index, commit: Logged, call: Call) -> bool:
+    """Say whether a command may have been sent on, and so be sent once more.
+
+    To its home, where an answer on the way back is lost; or after it was put, by who was not home
+    any more then, to who was.
+    """
+    if index.history.terms.mode != "EVENTUAL":
+        return False
+    ended = index.homes.ended(commit.aggregate, commit.epoch)
+    return commit.appended_in != commit.origin or (ended is not None and ended < call.end)
 
 
 def _nothing_left(index: Index, call: Call, commit: Logged | None, found: Findings) -> None:
