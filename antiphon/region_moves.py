@@ -15,12 +15,12 @@ from antiphon.connection import Connection
 from antiphon.installation import dependencies_of
 from antiphon.letters import store_of
 from antiphon.problems import Problem
-from eventstore.log import CommitLog
-from eventstore.scanning import SEGMENTS, LogScan
+from eventstore.replicas import EveryReplica
+from eventstore.scanning import SEGMENTS, LogScan, Scan
 from handlers.dependencies import Dependencies
 from handlers.settings import Settings
 from projections.adoption import Adoption
-from projections.catching_up import Comparison
+from projections.catching_up import Commits, Comparison
 from projections.draining import RegionMoves
 from projections.homes import HomesStore
 from projections.letters import LetterStore
@@ -46,7 +46,7 @@ def open_moves(connection: Connection, *, via: str) -> RegionMoves:
     return moves_of(
         deps,
         states=ControlStore(client, table=settings.control_table, regions=settings.regions),
-        scan=_scan(client, settings),
+        scan_of=lambda region: _scan(connection.dynamodb(region), settings),
         together=_together(ADOPTED_AT_ONCE),
         queued=partial(_queued, connection, dead=settings.dead_commands_queue),
         letters_of=partial(store_of, connection),
@@ -58,7 +58,7 @@ def moves_of(
     deps: Dependencies,
     *,
     states: ControlStore,
-    scan: LogScan,
+    scan_of: Callable[[str], LogScan],
     together: Callable[[Sequence[Callable[[], bool]]], Sequence[bool]],
     queued: Callable[[str], int],
     letters_of: Callable[[str], LetterStore],
@@ -68,15 +68,25 @@ def moves_of(
 
     Args:
         deps: of the region that they are seen from.
-        scan: the log as it is there.
+        scan_of: the log as any region's replica has it.
         together: adopts some answers at the same time.
         states, queued, letters_of, sweep: as `RegionMoves` takes them.
 
     """
     settings, clock = deps.settings, deps.edge.clock
+    scan: Scan = scan_of(settings.region)
+    log: Commits = deps.log
+    if deps.has_homes:
+        # What is answered, and what is owed, may not have come to where this goes through.
+        near_first = sorted(settings.regions, key=lambda region: region != settings.region)
+        scan = log = EveryReplica(
+            {region: scan_of(region) for region in near_first},
+            {region: deps.log_of(region) for region in near_first},
+            needed=lambda: states.read().not_drained,
+        )
     return RegionMoves(
         states=states,
-        comparison=comparison_of(deps, scan=scan, log=deps.log),
+        comparison=comparison_of(deps, scan=scan, log=log),
         responses_of=deps.responses_of,
         queued=queued,
         letters_of=letters_of,
@@ -96,7 +106,7 @@ def moves_of(
     )
 
 
-def comparison_of(deps: Dependencies, *, scan: LogScan, log: CommitLog) -> Comparison:
+def comparison_of(deps: Dependencies, *, scan: Scan, log: Commits) -> Comparison:
     """Return what compares the views of any region with a log."""
     return Comparison(
         scan=scan,

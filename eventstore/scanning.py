@@ -7,7 +7,7 @@ means nothing. A commit put meanwhile may be seen or not, one from before is.
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from eventstore.aws_errors import passing_errors_translated
 from eventstore.commits import Item
@@ -95,6 +95,19 @@ class Entry:
 
 # Runs reads at the same time, and returns what each gave, in order.
 Together = Callable[[Sequence[Callable[[], LogPage]]], Sequence[LogPage]]
+
+
+class Scan(Protocol):
+    """Goes over the log: `LogScan` one replica, `replicas.EveryReplica` all of them."""
+
+    def pages(self) -> Iterator[list[Entry]]:
+        """Yield every commit that was there when this began, some pages at a time.
+
+        Raises:
+            StoreUnavailable: a page could not be read; begin again.
+
+        """
+        ...
 
 
 class LogScan:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from eventstore.errors import StoreUnavailable
-from eventstore.scanning import Entry, LogScan
+from eventstore.scanning import Entry, Scan
 from projections.bounds import ReadBounds
 from projections.response_items import Response
 from projections.responses import ResponseStore
@@ -61,7 +61,7 @@ class Adoption:
 
     """
 
-    scan: LogScan
+    scan: Scan
     responses_of: Callable[[str], ResponseStore]
     together: Callable[[Sequence[Callable[[], bool]]], Sequence[bool]]
     now_ms: Callable[[], int]

@@ -7,16 +7,24 @@ that was in the log when this began is applied in the region.
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 from eventstore.commits import Commit
 from eventstore.errors import CorruptLog, StoreUnavailable
-from eventstore.log import CommitLog
-from eventstore.scanning import Entry, LogScan
+from eventstore.scanning import Entry, Scan
 from projections.projection import Projection
 from projections.views import ViewStore
 
 # How often a laggard is sent again: every so many looks that find it lagging still.
 _RING_AGAIN = 20
+
+
+class Commits(Protocol):
+    """Finds single commits: a log, or all replicas of one."""
+
+    def get(self, aggregate_id: str, position: int, *, consistent: bool) -> Commit | None:
+        """Return the commit whose first event has this position, None if there is none."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,8 +48,8 @@ class Comparison:
 
     """
 
-    scan: LogScan
-    log: CommitLog
+    scan: Scan
+    log: Commits
     projections: Sequence[Projection]
     views_of: Callable[[str], ViewStore]
     ring: Callable[[str, Commit], None]

@@ -86,13 +86,19 @@ class Topology(BaseModel):
         """Return what holds while nobody has moved a region."""
         return cls(standings={region: Standing() for region in regions})
 
+    @property
+    def not_drained(self) -> frozenset[str]:
+        """The regions that take part in answers, whoever gives them."""
+        return frozenset(
+            r for r, one in self.standings.items() if one.state is not RegionState.DRAINED
+        )
+
     def required(self, answering: str) -> frozenset[str]:
         """Return the regions that must have applied a commit before `answering` answers it.
 
         The answering region is always one: the answer's state is taken from its view.
         """
-        needed = {r for r, one in self.standings.items() if one.state is not RegionState.DRAINED}
-        return frozenset(needed | {answering})
+        return self.not_drained | {answering}
 
     def state(self, region: str) -> RegionState:
         """Return a region's state; raise RegionRefused if there is no such region."""

@@ -254,6 +254,8 @@ class _Functions(_Client):
         def run() -> None:
             try:
                 answer = world.functions.invoke(self._target, name, event)
+                if answer.get("refused") == "NotHome":
+                    world.met("command sent on to who is not home")
                 told.append({"Payload": BytesIO(orjson.dumps(answer))})
             except FunctionFailed:
                 told.append({"Payload": BytesIO(b"{}"), "FunctionError": "Unhandled"})

@@ -12,10 +12,10 @@ if TYPE_CHECKING:
 
 
 def clock_of(world: Callable[[], "World"], region: str) -> Clock:
-    """Return a region's clocks: the wall's, which is wrong as planned, and true elapsed time."""
+    """Return a region's clocks: the wall's, and that of elapsed time; wrong as planned, both."""
     return Clock(
         now=lambda: datetime.fromtimestamp(world().wall_ms(region) / 1000, tz=UTC),
-        elapsed_s=lambda: world().time.now_ms / 1000,
+        elapsed_s=lambda: world().elapsed_ms(region) / 1000,
         pause=lambda seconds: world().time.sleep(seconds * 1000),
     )
 

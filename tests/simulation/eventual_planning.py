@@ -48,7 +48,12 @@ _TURNS: tuple[tuple[ChoreKind, ...], ...] = (
 # Every so many plans have a scene in the place of that.
 _SCENE_EVERY = 5
 _STALLED = ("PutItem events", "PutItem events", "GetItem control", "Query events")
-_DEATHS: tuple[CallFaultKind, ...] = ("crash_before", "crash_after", "lose_answer")
+_DEATHS: tuple[CallFaultKind, ...] = ("crash_before", "crash_after")
+_OF_HOMES = ("move", "evict")
+_CRASHES_A_CHORE = 3
+# How much clocks are wrong at the most: the wall's, and what processes count of the time.
+MOST_SKEW_MS, MOST_DRIFT = 120_000.0, 0.01
+_AT_THE_BOUND = 0.25
 
 
 def sites_of(mode: Mode) -> Mapping[str, Mapping[str, int]]:
@@ -61,6 +66,7 @@ def plan_of(seed: int, mode: Mode, regions: Sequence[str] = REGIONS) -> Plan:
     plan = strong_plan_of(seed, regions)
     if mode == "STRONG":
         return plan
+    plan = replace(plan, mode=mode, **_clocks(seed, plan, regions))
     round_, place = divmod(seed, _SCENE_EVERY)
     if place == _SCENE_EVERY - 1:
         return _with_scene(plan, round_, Chances(seed).of("homes"), regions)
@@ -102,11 +108,10 @@ def plan_of(seed: int, mode: Mode, regions: Sequence[str] = REGIONS) -> Plan:
         outages.append(_lag(chance, regions, late_ms))
     return replace(
         plan,
-        mode=mode,
         ops=tuple(sorted((*plan.ops, *words), key=lambda op: op.at_ms)),
         chores=tuple(chores),
         outages=(*plan.outages, *outages),
-        call_faults=(*plan.call_faults, *_crashes(chance, [one.kind for one in chores])),
+        call_faults=(*plan.call_faults, *_crashes(seed, chance, [one.kind for one in chores])),
     )
 
 
@@ -116,7 +121,6 @@ def _with_scene(plan: Plan, number: int, chance: random.Random, regions: Sequenc
     chores = (*(one for one in plan.chores if one.kind == "rebuild"), *scene.chores)
     return replace(
         plan,
-        mode="EVENTUAL",
         ops=tuple(sorted((*plan.ops, *scene.ops), key=lambda op: op.at_ms)),
         chores=chores,
         outages=(*plan.outages, *scene.outages),
@@ -145,13 +149,26 @@ def _lag(chance: random.Random, regions: Sequence[str], late_ms: float) -> Outag
     return Outage(kind="lag", at_ms=at_ms, for_ms=for_ms, a=chance.choice(regions), ms=late_ms)
 
 
-def _crashes(chance: random.Random, at_work: Sequence[str]) -> list[CallFault]:
-    """Return operators that die, or lose an answer."""
+def _crashes(seed: int, chance: random.Random, at_work: Sequence[str]) -> list[CallFault]:
+    """Return operators of homes that die, each at the next calls in turn, and whom one fails."""
     faults = []
-    for chore in at_work:
-        if chore in {"move", "evict"}:
-            site = chance.choice([one for one, usual in SITES[chore].items() if usual])
-            nth = chance.randrange(SITES[chore][site])
-            kind = chance.choice(_DEATHS)
+    for number, chore in enumerate(one for one in at_work if one in _OF_HOMES):
+        sites = [site for site, usual in SITES[chore].items() if usual]
+        every = [(kind, site) for site in sites for kind in _DEATHS]
+        first = (seed + number) * _CRASHES_A_CHORE
+        in_turn = [every[n % len(every)] for n in range(first, first + _CRASHES_A_CHORE)]
+        for kind, site in (*in_turn, ("lose_answer", chance.choice(sites))):
+            nth = int(SITES[chore][site] * chance.random() ** 2)
             faults.append(CallFault(kind=kind, region="", function=chore, site=site, nth=nth))
     return faults
+
+
+def _clocks(seed: int, plan: Plan, regions: Sequence[str]) -> dict[str, Mapping[str, float]]:
+    """Return the clocks' errors: in some plans as much as is planned for, one here, one there."""
+    chance = Chances(seed).of("clocks")
+    if chance.random() >= _AT_THE_BOUND:
+        return {"skews_ms": plan.skews_ms, "drifts": {}}
+    first, other = chance.sample(list(regions), 2)
+    skews_ms = {**plan.skews_ms, first: MOST_SKEW_MS, other: -MOST_SKEW_MS}
+    drifts = {region: chance.choice((-MOST_DRIFT, MOST_DRIFT)) for region in regions}
+    return {"skews_ms": skews_ms, "drifts": drifts}

@@ -13,6 +13,7 @@ from botocore.exceptions import ClientError
 
 from tests.dynamodb.in_process import Change
 from tests.dynamodb.values import Item
+from tests.simulation.branches_seen import BranchesSeen
 from tests.simulation.history import (
     Appended,
     Applied,
@@ -45,6 +46,7 @@ class Observer:
 
     def __init__(self, time: VirtualTime) -> None:
         self.recorder = Recorder(lambda: round(time.now_ms, 3))
+        self._branches = BranchesSeen(self.met, lambda: time.now_ms)
         self.situations: Counter[str] = Counter()
         # Set once there are tables to find the keys in.
         self.in_clear: Callable[[Item], Item] = _as_it_is
@@ -70,6 +72,8 @@ class Observer:
             return
         image = change.new if change.new is not None else change.old
         place = (change.key["a"]["S"], change.key["q"]["N"])
+        if region:
+            self._branches.stored(region, change.new or {}, is_new=place not in self._commits)
         if change.kind == "INSERT" and self._commits.get(place) == image:
             self.record(Arrived, region=region, commit=".".join(place))
             return
@@ -89,6 +93,7 @@ class Observer:
     def _rehomed(self, change: Change) -> None:
         """Take a change of the homes of EVENTUAL mode."""
         told = orjson.loads((change.new or {})["d"]["S"])["slots"]
+        self._branches.rehomed(told)
         for number, slot in enumerate(told):
             now = {
                 "home": slot["home"],
@@ -134,6 +139,8 @@ class Observer:
         """Take an answer that a bus has accepted."""
         self.record(Published, region=region, detail_type=detail_type, body=body)
         self.met("answer published again" if body in self._published else "answer published")
+        if detail_type == "CommandSuperseded":
+            self.met("superseded command told to its producer")
         self._published.add(body)
 
     def answered(
@@ -183,6 +190,8 @@ class Observer:
             self.met("two regions write one item at once")
         elif code == "InternalServerError":
             self.met("fault: no majority")
+        elif table == "antiphon-events" and operation == "transact_write_items":
+            self.met("first commit after a forced move meets what has just arrived")
         elif table == "antiphon-events" and there is not None:
             if there == request["Item"]:
                 self.met("ambiguous append found to be stored")

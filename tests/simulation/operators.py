@@ -292,11 +292,10 @@ class _Tools:
     def moves(self) -> RegionMoves:
         """Return the moves of regions, wired as the command line wires them."""
         deps, world = self.deps, self._world
-        settings, client = deps.settings, self._calls.dynamodb(deps.settings.region)
         return moves_of(
             deps,
             states=self.states(),
-            scan=LogScan(client, table=settings.events_table, together=_one_after_another),
+            scan_of=self._scan_of,
             together=_one_after_another,
             queued=self._queued,
             letters_of=self._letters_of,
@@ -314,12 +313,12 @@ class _Tools:
         return home_moves_of(
             self.deps,
             client=self._calls.dynamodb(settings.region),
-            scan_of=lambda region: LogScan(
-                self._calls.dynamodb(region),
-                table=settings.events_table,
-                together=_one_after_another,
-            ),
+            scan_of=self._scan_of,
         )
+
+    def _scan_of(self, region: str) -> LogScan:
+        client, table = self._calls.dynamodb(region), self.deps.settings.events_table
+        return LogScan(client, table=table, together=_one_after_another)
 
     def _letters_of(self, region: str) -> LetterStore:
         settings, client = self.deps.settings, self._calls.dynamodb(region)

@@ -86,7 +86,11 @@ class Climate:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """All of one run. `skews_ms` says by how much each region's clock is wrong."""
+    """All of one run.
+
+    `skews_ms` says by how much each region's clock is wrong, `drifts` by which part of the time
+    its processes count too much, or too little.
+    """
 
     seed: int
     ops: tuple[Op, ...]
@@ -94,6 +98,7 @@ class Plan:
     outages: tuple[Outage, ...] = ()
     chores: tuple[Chore, ...] = ()
     skews_ms: Mapping[str, float] = field(default_factory=dict)
+    drifts: Mapping[str, float] = field(default_factory=dict)
     climate: Climate = field(default_factory=Climate)
     mode: Mode = "STRONG"
 
@@ -119,6 +124,7 @@ def from_json(text: bytes) -> Plan:
         outages=tuple(Outage(**one) for one in told["outages"]),
         chores=tuple(Chore(**one) for one in told["chores"]),
         skews_ms=told["skews_ms"],
+        drifts=told.get("drifts", {}),
         climate=Climate(**told["climate"]),
         mode=told.get("mode", "STRONG"),
     )

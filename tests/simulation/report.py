@@ -80,9 +80,15 @@ def _plan_lines(plan: Plan) -> Iterable[str]:
     for one in dataclasses.fields(Climate):
         if (value := getattr(plan.climate, one.name)) != getattr(calm, one.name):
             yield f"      {one.name} = {value}"
+    yield from _clock_lines(plan)
+
+
+def _clock_lines(plan: Plan) -> Iterable[str]:
     for region, skew_ms in plan.skews_ms.items():
         if skew_ms:
             yield f"      the clock of {region} is wrong by {skew_ms:.0f} ms"
+    for region, drift in plan.drifts.items():
+        yield f"      processes of {region} count {drift:+.1%} of the time"
 
 
 def summary(tally: Tally, *, elapsed_s: float) -> str:

@@ -46,7 +46,8 @@ def _weight(plan: Plan) -> tuple[int, int]:
         getattr(plan.climate, one.name) != getattr(calm, one.name)
         for one in dataclasses.fields(Climate)
     )
-    return plan.size, weather + sum(skew != 0 for skew in plan.skews_ms.values())
+    clocks = (*plan.skews_ms.values(), *plan.drifts.values())
+    return plan.size, weather + sum(error != 0 for error in clocks)
 
 
 def _without_parts(plan: Plan, part: str, tries: _Tries) -> Plan:
@@ -77,4 +78,5 @@ def _calmer(plan: Plan, tries: _Tries) -> Plan:
         if skew_ms:
             candidate = replace(plan, skews_ms={**plan.skews_ms, region: 0.0})
             plan = candidate if tries(candidate) else plan
-    return plan
+    candidate = replace(plan, drifts={})
+    return candidate if plan.drifts and tries(candidate) else plan

@@ -228,6 +228,10 @@ class World:
         mean_ms = self.weather.replica_lag_ms
         return self._chances.of("replicas").expovariate(1 / mean_ms) if mean_ms else 0.0
 
+    def elapsed_ms(self, region: str) -> float:
+        """Return how long a region's processes take it to be since the start of the run."""
+        return self.time.now_ms * (1 + self.plan.drifts.get(region, 0.0))
+
     def wall_ms(self, region: str) -> float:
         """Return what a region's clock says: true time and its error."""
         return EPOCH_MS + self.time.now_ms + self.plan.skews_ms.get(region, 0.0)
