@@ -85,7 +85,12 @@ class RegionMoves:
             StoreUnavailable: something cannot be reached; begin again to go on.
 
         """
-        drained = self._standing(self.states.read(), region)
+        topology = self.states.read()
+        drained = self._standing(topology, region)
+        if taken := topology.being_taken_over(region):
+            # Begun and not ended, those answers are given by nobody, and this would wait for them.
+            told = f"{region} is taking over the answers of {taken[0]}"
+            raise RegionRefused(f"{told}; end that first: region drain {taken[0]} --lost")
         if drained.adopter is not None:
             told = f"{region} is {drained.state}, and {drained.adopter} answers for it"
             raise RegionRefused(f"{told}; bring it back first, or leave it")

@@ -124,6 +124,14 @@ class Topology(BaseModel):
         """The regions that an answer may ever have left out."""
         return frozenset(r for r, one in self.standings.items() if one.drained_before)
 
+    def being_taken_over(self, adopter: str) -> tuple[str, ...]:
+        """Return the regions whose answers a region has only begun to take over."""
+        return tuple(
+            region
+            for region, one in self.standings.items()
+            if one.adopter == adopter and not one.taken_over
+        )
+
     def left_out(self, answering: str) -> tuple[str, ...]:
         """Return the regions that an answer of `answering` does not wait for."""
         return tuple(r for r in self._in_state(RegionState.DRAINED) if r != answering)

@@ -1,4 +1,4 @@
-"""All replicas of a log together: what only one of them has is seen, and none is left out unseen."""
+"""All replicas of a log together: what only one has is seen, and none is left out unseen."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass

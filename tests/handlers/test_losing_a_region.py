@@ -74,6 +74,27 @@ def test_an_adoption_that_was_left_off_is_begun_again_and_answers_nothing_twice(
     assert (len(given), len(set(given))) == (15, 15)
 
 
+def test_a_region_that_is_taking_over_answers_is_not_drained_before_that_is_ended(
+    network: Network, operator: Operator
+):
+    network[AP].post(activation(1))
+    for name in (US, EU):
+        network[name].project(*network.take(name, "lane"))
+    lose(network, AP)
+    way = operator.moves.drain_lost(AP, adopter=EU)
+    while operator.state(AP) is not RegionState.DRAINED:
+        next(way)
+        network.elapsed_s += 1
+
+    with pytest.raises(RegionRefused, match="end that first: region drain ap-south-1 --lost"):
+        operator.do(operator.moves.drain(EU))
+
+    assert operator.state(EU) is RegionState.ACTIVE
+    operator.do(way)
+    operator.do(operator.moves.drain(EU), lambda _step: network.settle(without=[AP]))
+    assert operator.state(EU) is RegionState.DRAINED
+
+
 def test_what_the_lost_region_had_published_is_not_published_again_if_it_can_be_asked(
     network: Network, operator: Operator
 ):

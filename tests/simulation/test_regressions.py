@@ -7,13 +7,17 @@ the code of today passes is what the suite's clean runs say of the same seeds.
 import inspect
 import sys
 import textwrap
+from collections.abc import Iterator
 from typing import Any
 from unittest.mock import patch
 
+from eventstore.replicas import EveryReplica
+from eventstore.scanning import Entry
 from projections.responder import Responder
 from projections.responses import ResponseStore
 from projections.sweeper import Sweeper
 from tests.simulation.campaign import judge
+from tests.simulation.eventual_planning import plan_of as plan_of_mode
 from tests.simulation.history_json import digest
 from tests.simulation.operators import Operator
 from tests.simulation.other_process import said_by_another_process
@@ -46,6 +50,8 @@ SEED = 3
 LOST_AND_FORGOTTEN = 124
 FORGOTTEN_AND_TAKEN_IN = 50
 ACKNOWLEDGED_ASTRAY = 355
+# Of EVENTUAL mode.
+ADOPTED_LATE, ADOPTED_IN_TURN = 87, 18
 
 
 def test_a_region_comes_back_though_answers_were_erased_that_another_gave_for_it():
@@ -68,6 +74,21 @@ def test_what_was_acknowledged_to_who_answered_before_does_not_stay_pending_ther
         broken = judge(plan_of(ACKNOWLEDGED_ASTRAY)).broken
 
     assert broken == {"responses-closed", "came-to-rest"}
+
+
+def _near_only(self: EveryReplica) -> Iterator[list[Entry]]:
+    yield from next(iter(self._scans.values())).pages()
+
+
+def test_what_comes_late_in_eventual_mode_is_answered_and_closed_wherever_it_was_adopted():
+    """Of a commit that comes late, and by the adopter of an adopter: it stayed pending for ever."""
+    late, in_turn = (plan_of_mode(s, "EVENTUAL") for s in (ADOPTED_LATE, ADOPTED_IN_TURN))
+    with patch.object(Sweeper, "_is_given_by", lambda *_: False):
+        assert "came-to-rest" in judge(in_turn).broken
+        with patch.object(EveryReplica, "pages", _near_only):
+            assert "came-to-rest" in judge(late).broken
+
+    assert judge(late).violations == judge(in_turn).violations == ()
 
 
 def test_who_is_forgotten_once_is_still_named_by_what_nobody_could_read_in_a_queue():
