@@ -111,10 +111,10 @@ def _so_far(tally: Any) -> str:
 
 def _print_situations(tally: Any, report: Any, *, mode: Mode) -> None:
     heading("Situations met")
-    rows = [row for row in report.situations_table(tally.situations) if _is_told(row[0])]
+    told = mode.value.upper()
+    rows = [row for row in report.situations_table(tally.situations, told) if _is_told(row[0])]
     print_table(["times", "situation"], [(times, name) for name, times in rows], numbers=["times"])
-    # What must come up is said of the other mode only: of this one its tests say it.
-    if mode is Mode.STRONG and (never := report.never_met(tally.situations)):
+    if never := report.never_met(tally.situations, told):
         say(f"{len(never)} of the situations to meet never came up", style="yellow")
 
 

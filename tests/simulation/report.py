@@ -8,22 +8,22 @@ from pathlib import Path
 from tests.simulation.campaign import Tally, judge_run
 from tests.simulation.checker.explain import explain
 from tests.simulation.checker.verdict import check
-from tests.simulation.plan import Climate, Plan, to_json
+from tests.simulation.plan import Climate, Mode, Plan, to_json
 from tests.simulation.run import play
 from tests.simulation.shrinking import shrink
-from tests.simulation.situations import EXPECTED
+from tests.simulation.situations import expected
 
 _MOST_LINES = 200
 
 
-def situations_table(situations: Counter[str]) -> list[tuple[str, int]]:
+def situations_table(situations: Counter[str], mode: Mode) -> list[tuple[str, int]]:
     """Return every situation, the expected ones that never came up included, by name."""
-    return sorted({**dict.fromkeys(EXPECTED, 0), **situations}.items())
+    return sorted({**dict.fromkeys(expected(mode), 0), **situations}.items())
 
 
-def never_met(situations: Counter[str]) -> list[str]:
+def never_met(situations: Counter[str], mode: Mode) -> list[str]:
     """Return the expected situations that never came up."""
-    return sorted(name for name in EXPECTED if not situations[name])
+    return sorted(name for name in expected(mode) if not situations[name])
 
 
 def shortest(plan: Plan, broken: frozenset[str], *, most_tries: int) -> Plan:

@@ -76,6 +76,8 @@ def play(plan: Plan) -> Run:
 
 def _play(world: World) -> None:
     plan = world.plan
+    if plan.drifts:
+        world.met("clocks wrong by the most that is planned for")
     for op in plan.ops:
         world.time.at(op.at_ms, functools.partial(world.begin, op))
     for chore in plan.chores:

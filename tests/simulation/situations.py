@@ -4,6 +4,8 @@ Names are as the simulation counts them. A crash before and after each call of e
 each kind of fault, and each path that a guarantee is kept on where something went wrong.
 """
 
+from tests.simulation.eventual_planning import SITES
+from tests.simulation.plan import Mode
 from tests.simulation.planning import CALL_SITES, CHORES
 
 _CRASHES = (
@@ -83,3 +85,48 @@ _FAULTS = (
 )
 
 EXPECTED = frozenset((*_CRASHES, *_PATHS, *_FAULTS))
+
+# What EVENTUAL mode has besides, and a few of its runs must have met.
+_OPERATORS_OF_HOMES = (
+    f"crash: {chore} {when} {site}"
+    for chore in ("move", "evict")
+    for site, usual in SITES[chore].items()
+    if usual
+    for when in ("before", "after")
+)
+
+EXPECTED_EVENTUAL = frozenset(
+    (
+        *_OPERATORS_OF_HOMES,
+        # Homes.
+        "homes moved as planned",
+        "homes moved by force",
+        "first commit after a planned move",
+        "first commit after a forced move",
+        "first commit after a forced move meets what has just arrived",
+        "operator: move done",
+        "operator: move refused",
+        "operator: evict done",
+        "operator died: move",
+        "operator died: evict",
+        # Commands.
+        "command sent on to its home",
+        "command sent on to who is not home",
+        "commit put by who was home before",
+        "superseded command told to its producer",
+        # Replicas.
+        "commit arrives before its predecessor",
+        "commit arrives late",
+        # What goes wrong.
+        "clocks wrong by the most that is planned for",
+        "fault: stalled before PutItem events",
+        "fault: stalled before TransactWriteItems events",
+        "fault: stalled before Invoke commands",
+        *(f"outage: {kind}" for kind in ("cut", "kill", "stall", "lag")),
+    )
+)
+
+
+def expected(mode: Mode) -> frozenset[str]:
+    """Return what runs of a mode must meet."""
+    return EXPECTED if mode == "STRONG" else EXPECTED_EVENTUAL

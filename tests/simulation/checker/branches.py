@@ -8,7 +8,7 @@ what was answered; and it is told and kept.
 from tests.simulation.checker.findings import Findings
 from tests.simulation.checker.index import Index
 from tests.simulation.checker.log import Logged
-from tests.simulation.history import Forwarded
+from tests.simulation.history import Forwarded, StateChanged
 
 SUPERSEDED = "superseded"
 
@@ -21,6 +21,7 @@ def check(index: Index, found: Findings) -> None:
     _in_its_tenure(index, found)
     _superseded(index, found)
     _replicas(index, found)
+    _serving(index, found)
     for record in index.history.records:
         if isinstance(record, Forwarded):
             text = f"{record.region} sends on to {record.to} what came in at {record.origin}"
@@ -93,6 +94,29 @@ def _lawfully(index: Index, commit: Logged) -> bool:
         return True
     before = index.commits.get(index.chains[commit.aggregate].ids.get(commit.predecessor, ""))
     return before is not None and not before.counts
+
+
+def _serving(index: Index, found: Findings) -> None:
+    """Whoever comes to serve has all that was answered without it, or it could go on beside it."""
+    answered = {
+        index.body(record.body)["command"]["commit"]: record.step
+        for record in reversed(index.published)
+        if index.body(record.body) and index.body(record.body)["outcome"] != SUPERSEDED
+    }
+    for record in index.history.records:
+        if not isinstance(record, StateChanged) or record.state != "active":
+            continue
+        for commit_id, step in answered.items():
+            commit = index.commits.get(commit_id)
+            if commit is None or step > record.step:
+                continue
+            applied = index.applied_at(record.region, commit.aggregate, record.step)
+            chain = index.chains[commit.aggregate]
+            behind = ", ".join(f"{name} at {one}" for name, one in applied.items())
+            holds = all(chain.includes(one, commit.last) for one in applied.values())
+            text = f"{record.region} serves without {commit.last}, which was answered: {behind}"
+            steps = (step, record.step)
+            found.expect("serves-with-the-answered", holds, text, about=commit_id, steps=steps)
 
 
 def _replicas(index: Index, found: Findings) -> None:

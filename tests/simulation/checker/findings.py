@@ -65,6 +65,7 @@ OF_EVENTUAL: Final = {
     "answered-stays": "what was answered is never superseded, and what counts is never told to be",
     "superseded-lawfully": "nothing is superseded but what was taken by force or came too late",
     "superseded-is-kept": "every commit that is superseded is kept as a letter",
+    "serves-with-the-answered": "a region that comes to serve has applied all that was answered",
     "forwarded-once": "a command goes from where it came in to one other region, and no further",
     "replicas-agree": "at the end every replica has the same commits, all that were appended",
 }

@@ -76,22 +76,22 @@ class HomesOverTime:
 
     def home(self, aggregate: str, epoch: int) -> str | None:
         """Return the region that appends in an epoch, None if there is no such epoch."""
-        return self._homes.get((_slot(aggregate), epoch))
+        return self._homes.get((slot_of(aggregate), epoch))
 
     def ended(self, aggregate: str, epoch: int) -> int | None:
         """Return the step at which another region could append, None if it never could."""
-        return self._ended.get((_slot(aggregate), epoch))
+        return self._ended.get((slot_of(aggregate), epoch))
 
     def was_taken(self, aggregate: str, epoch: int) -> bool:
         """Say whether an epoch was ended by force."""
-        return (_slot(aggregate), epoch) in self._taken
+        return (slot_of(aggregate), epoch) in self._taken
 
     def any_taken(self, aggregate: str) -> bool:
         """Say whether any epoch of an aggregate was ended by force."""
-        return any(slot == _slot(aggregate) for slot, _ in self._taken)
+        return any(slot == slot_of(aggregate) for slot, _ in self._taken)
 
 
-def _slot(aggregate: str) -> int:
+def slot_of(aggregate: str) -> int:
     return zlib.crc32(aggregate.encode()) % _SLOTS
 
 
