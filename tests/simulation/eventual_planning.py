@@ -159,6 +159,8 @@ def _crashes(seed: int, chance: random.Random, at_work: Sequence[str]) -> list[C
         in_turn = [every[n % len(every)] for n in range(first, first + _CRASHES_A_CHORE)]
         for kind, site in (*in_turn, ("lose_answer", chance.choice(sites))):
             nth = int(SITES[chore][site] * chance.random() ** 2)
+            # Of one call only one thing goes wrong; the other then when it is made again.
+            nth += sum((one.function, one.site, one.nth) == (chore, site, nth) for one in faults)
             faults.append(CallFault(kind=kind, region="", function=chore, site=site, nth=nth))
     return faults
 
