@@ -1,10 +1,11 @@
-"""What the templates let each function do, and whether a call is in it: IAM in tests.
+"""What the templates let each function and operators do, and whether a call is in it: IAM in tests.
 
 Whoever plays a function's calls asks before each, so that a call which AWS would deny fails the
 test that makes it; and tells which permissions were used, so that one nobody needs is found too.
 """
 
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -24,6 +25,9 @@ _PARTS = {
     "ConditionCheck": "ConditionCheckItem",
     "Get": "GetItem",
 }
+_OF_A_QUEUE = ("sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:ReceiveMessage")
+_OF_A_STREAM = ("dynamodb:DescribeStream", "dynamodb:GetRecords", "dynamodb:GetShardIterator")
+_BY_ALIAS = "ForAnyValue:StringEquals"
 # An ARN, once `${AWS::Region}` and the like are one word: of a table only its name counts.
 _ARN = re.compile(r"arn:aws:\w+:(?P<region>[^:]*):[^:]*:(?:table/)?(?P<name>.+)")
 
@@ -33,7 +37,7 @@ class Permission:
     """An action on a resource, here or in any region of the deployment.
 
     Attributes:
-        resource: the name of a table, queue or bus; `table/index` of an index.
+        resource: the name of a table, queue or bus; `table/index` of an index; the alias of a key.
     """
 
     action: str
@@ -43,26 +47,70 @@ class Permission:
 
 def permissions_of(function: str) -> frozenset[Permission]:
     """Return what the role of a function, named by its module, allows."""
+    return frozenset(granted_to(function))
+
+
+def granted_to(function: str) -> Counter[Permission]:
+    """Return what the role of a function allows, with how often that is said."""
     resources = template_of("region.yaml")["Resources"]
-    (declared,) = [
-        one["Properties"]
-        for one in resources.values()
-        if one["Type"] == "AWS::Serverless::Function"
-        and one["Properties"]["Environment"]["Variables"]["ANTIPHON_FUNCTION"] == function
-    ]
-    role = resources[_logical(declared["Role"])]["Properties"]
+    role = resources[_logical(declared(function)["Role"])]["Properties"]
     documents = [policy["PolicyDocument"] for policy in role["Policies"]]
     documents += [
         resources[one["Ref"]]["Properties"]["PolicyDocument"] for one in role["ManagedPolicyArns"]
     ]
-    return frozenset(
-        Permission(action, name, anywhere)
-        for document in documents
-        for statement in document["Statement"]
-        for action in _listed(statement["Action"])
-        for resource in _listed(statement["Resource"])
-        for name, anywhere in [_resource(resource, resources)]
-    )
+    return Counter(_permissions(documents, resources))
+
+
+def declared(function: str) -> dict[str, Any]:
+    """Return the properties of a function, named by its module, as the template has them."""
+    resources = template_of("region.yaml")["Resources"].values()
+    (found,) = [
+        one["Properties"]
+        for one in resources
+        if one["Type"] == "AWS::Serverless::Function"
+        and one["Properties"]["Environment"]["Variables"]["ANTIPHON_FUNCTION"] == function
+    ]
+    properties: dict[str, Any] = found
+    return properties
+
+
+def needed_by_lambda(function: str) -> frozenset[Permission]:
+    """Return what Lambda itself does in a function's name, by what the template asks of it.
+
+    Those calls are AWS's, so no test can record them; which they are is Lambda's documentation.
+    """
+    template = template_of("region.yaml")
+    resources, properties = template["Resources"], declared(function)
+    logs = _resource(properties["LoggingConfig"]["LogGroup"], resources)[0]
+    needed = {("logs:CreateLogStream", logs), ("logs:PutLogEvents", logs)}
+    if "Tracing" in template["Globals"]["Function"]:
+        needed |= {("xray:PutTraceSegments", "*"), ("xray:PutTelemetryRecords", "*")}
+    for event in properties.get("Events", {}).values():
+        told = event["Properties"]
+        if event["Type"] == "SQS":
+            queue = _resource(told["Queue"], resources)[0]
+            needed |= {(action, queue) for action in _OF_A_QUEUE}
+        elif event["Type"] == "DynamoDB":
+            stream = _resource(told["Stream"], resources)[0]
+            needed |= {(action, stream) for action in _OF_A_STREAM}
+            needed.add(("dynamodb:ListStreams", "*"))
+            bucket = _resource(told["DestinationConfig"]["OnFailure"]["Destination"], resources)[0]
+            needed |= {("s3:PutObject", f"{bucket}/*"), ("s3:ListBucket", bucket)}
+    return frozenset(Permission(action, name, anywhere=False) for action, name in needed)
+
+
+def _permissions(
+    documents: list[dict[str, Any]], resources: Mapping[str, Any]
+) -> Iterator[Permission]:
+    for document in documents:
+        for statement in document["Statement"]:
+            for action in _listed(statement["Action"]):
+                for resource in _listed(statement["Resource"]):
+                    name, anywhere = _resource(resource, resources)
+                    if action.startswith("kms:"):
+                        # Any key of the account, by its ARN: only what has this alias is meant.
+                        name = statement["Condition"][_BY_ALIAS]["kms:ResourceAliases"]
+                    yield Permission(action, name, anywhere)
 
 
 def actions_of(operation: str, request: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
@@ -90,8 +138,10 @@ class Permitted:
 
     @property
     def used(self) -> frozenset[Permission]:
-        """What calls have needed until now."""
-        return frozenset(self._known.values())
+        """What calls have needed until now; open to every region only what has gone elsewhere."""
+        return frozenset(
+            one for (_, _, here), one in self._known.items() if not (here and one.anywhere)
+        )
 
     def check(self, action: str, resource: str, *, here: bool) -> None:
         """Fail unless a call is allowed, as it would be denied on AWS."""
@@ -119,6 +169,25 @@ class Permitted:
 def permitted(function: str) -> Permitted:
     """Return what a function may do, one for all tests, so that it knows what was used."""
     return Permitted(function)
+
+
+class PermittedKms:
+    """A client of KMS that asks a role before each call; a key is known by its alias."""
+
+    def __init__(self, kms: Any, check: "Check", *, here: bool) -> None:
+        self._kms = kms
+        self._check = check
+        self._here = here
+
+    def generate_data_key_without_plaintext(self, **request: Any) -> Mapping[str, Any]:
+        self._check("kms:GenerateDataKeyWithoutPlaintext", request["KeyId"], here=self._here)
+        made: Mapping[str, Any] = self._kms.generate_data_key_without_plaintext(**request)
+        return made
+
+    def decrypt(self, **request: Any) -> Mapping[str, Any]:
+        self._check("kms:Decrypt", request["KeyId"], here=self._here)
+        opened: Mapping[str, Any] = self._kms.decrypt(**request)
+        return opened
 
 
 class Check(Protocol):

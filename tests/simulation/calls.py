@@ -15,7 +15,7 @@ from botocore.exceptions import ClientError, ConnectTimeoutError, ReadTimeoutErr
 
 from tests.dynamodb.errors import refusal
 from tests.dynamodb.kms import InProcessKms
-from tests.permissions import actions_of, check_of
+from tests.permissions import PermittedKms, actions_of, check_of
 from tests.simulation.deployment import KMS_KEY
 from tests.simulation.faults import CallFault
 from tests.simulation.streams import FunctionFailed
@@ -63,7 +63,11 @@ class Calls:
         return self._client(_Functions, region)
 
     def kms(self, region: str) -> Any:
-        return InProcessKms(KMS_KEY)
+        return PermittedKms(
+            InProcessKms(KMS_KEY),
+            check_of(self._process.function),
+            here=region == self._process.region,
+        )
 
     def _client(self, kind: "type[_Client]", region: str) -> Any:
         client = self._clients.get((kind, region))
@@ -239,6 +243,7 @@ class _Functions(_Client):
     """A client of Lambda."""
 
     def invoke(self, **request: Any) -> dict[str, Any]:
+        self._permit("lambda:InvokeFunction", f"function:{request['FunctionName']}")
         name = str(request["FunctionName"]).removeprefix("antiphon-")
         event = orjson.loads(request["Payload"])
         return self._call(f"Invoke {name}", partial(self._invoked, name, event))
