@@ -1,6 +1,8 @@
 """The command `antiphon`: every command and where it lives. `--help` is its manual."""
 
+from functools import partial
 from importlib.metadata import version
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -9,9 +11,10 @@ from antiphon.acts import acts, give_reason
 from antiphon.answers import answers
 from antiphon.backup import backup
 from antiphon.bench import bench
-from antiphon.connection import identify
+from antiphon.connection import identify, work_on
 from antiphon.console.command import console
 from antiphon.deploy import deploy, destroy
+from antiphon.deployed import deployment
 from antiphon.dlq import dlq
 from antiphon.feed import feed
 from antiphon.forget import forget
@@ -69,6 +72,16 @@ def _antiphon(
             help="The token or development key that regions know you by; better by environment.",
         ),
     ] = None,
+    on: Annotated[
+        Path | None,
+        typer.Option(
+            "--on",
+            metavar="FILE",
+            envvar="ANTIPHON_ON",
+            show_envvar=True,
+            help="Work on the deployment of this file, as for deploy, instead of local regions.",
+        ),
+    ] = None,
     why: Annotated[
         str | None,
         typer.Option("--why", help="Why: kept with what an operator does, see antiphon acts."),
@@ -76,6 +89,7 @@ def _antiphon(
 ) -> None:
     identify(bearer)
     give_reason(why)
+    work_on(None if on is None else partial(deployment, on))
 
 
 app.command(

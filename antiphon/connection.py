@@ -2,12 +2,13 @@
 
 The only place in the command line that builds HTTP or AWS clients: regions, time-outs
 and retries are explicit here. AWS calls go to the local endpoint with credentials that
-protect nothing; it takes the region from the signature.
+protect nothing; it takes the region from the signature. `deployed` has the regions of AWS.
 """
 
+from collections.abc import Callable
 from contextvars import ContextVar
 from functools import cache
-from typing import TYPE_CHECKING, Annotated, Any, Self
+from typing import TYPE_CHECKING, Annotated, Any
 
 import httpx
 import typer
@@ -39,6 +40,12 @@ AWS_CONNECT_TIMEOUT_S = 5
 # Longer than the longest receive of a queue that this command line asks for.
 AWS_READ_TIMEOUT_S = 30
 AWS_ATTEMPTS = 5
+CLIENTS = Config(
+    connect_timeout=AWS_CONNECT_TIMEOUT_S,
+    read_timeout=AWS_READ_TIMEOUT_S,
+    retries={"total_max_attempts": AWS_ATTEMPTS, "mode": "standard"},
+    max_pool_connections=10,
+)
 
 BasePort = Annotated[
     int,
@@ -59,6 +66,7 @@ RegionOption = Annotated[
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")]
 
 _bearer: ContextVar[str | None] = ContextVar("bearer", default=None)
+_elsewhere: ContextVar["Callable[[], Connection] | None"] = ContextVar("elsewhere", default=None)
 
 
 class Connection:
@@ -73,11 +81,13 @@ class Connection:
         self.regions = regions
 
     @classmethod
-    def open(cls, *, base_port: int, aws_port: int) -> Self:
-        """Ask the running system for its regions.
+    def open(cls, *, base_port: int, aws_port: int) -> "Connection":
+        """Ask the running system for its regions; that of `work_on`, if it was called.
 
         Raises NothingListening if no AWS endpoint answers at `aws_port`.
         """
+        if (elsewhere := _elsewhere.get()) is not None:
+            return elsewhere()
         wan = cls(base_port=base_port, aws_port=aws_port, regions=()).wan()
         return cls(base_port=base_port, aws_port=aws_port, regions=wan.regions)
 
@@ -176,36 +186,43 @@ class Connection:
 
     def dynamodb(self, region: str) -> "DynamoDBClient":
         """Make a client of a region's tables."""
-        return _session().client("dynamodb", **self._settings(region))
+        client: DynamoDBClient = self.client("dynamodb", region)
+        return client
 
     def sqs(self, region: str) -> "SQSClient":
         """Make a client of a region's queues."""
-        return _session().client("sqs", **self._settings(region))
+        client: SQSClient = self.client("sqs", region)
+        return client
 
     def events(self, region: str) -> "EventBridgeClient":
         """Make a client of a region's event bus."""
-        return _session().client("events", **self._settings(region))
+        client: EventBridgeClient = self.client("events", region)
+        return client
 
     def kms(self, region: str) -> Kms:
         """Make a client of a region's keys."""
-        client: Kms = _session().client("kms", **self._settings(region))
+        client: Kms = self.client("kms", region)
         return client
 
     def functions(self, region: str) -> "LambdaClient":
         """Make a client of a region's functions."""
-        return _session().client("lambda", **self._settings(region))
+        client: LambdaClient = self.client("lambda", region)
+        return client
 
-    def _settings(self, region: str) -> dict[str, Any]:
-        return {
-            "region_name": region,
-            "endpoint_url": self.aws_endpoint,
-            "config": Config(
-                connect_timeout=AWS_CONNECT_TIMEOUT_S,
-                read_timeout=AWS_READ_TIMEOUT_S,
-                retries={"total_max_attempts": AWS_ATTEMPTS, "mode": "standard"},
-                max_pool_connections=10,
-            ),
-        }
+    def client(self, service: str, region: str) -> Any:
+        """Make a client of any service of a region."""
+        # The stubs know a client only by a literal name, which this is not.
+        return _session().client(  # type: ignore[call-overload]
+            service,
+            region_name=region,
+            endpoint_url=self.aws_endpoint,
+            config=CLIENTS,
+        )
+
+
+def work_on(elsewhere: "Callable[[], Connection] | None") -> None:
+    """Have every connection that is opened from here on be this one; None for the local regions."""
+    _elsewhere.set(elsewhere)
 
 
 def identify(shown: str | None) -> None:

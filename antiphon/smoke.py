@@ -13,14 +13,12 @@ from typing import Annotated, Any, Protocol
 
 import httpx
 import typer
-from boto3.session import Session
 
 from antiphon.connection import DEFAULT_AWS_PORT, DEFAULT_BASE_PORT, AwsPort, BasePort, Connection
-from antiphon.deployed import DeployedApis
-from antiphon.problems import BAD_VERDICT, Problem
+from antiphon.deployed import deployment
+from antiphon.problems import BAD_VERDICT
 from antiphon.results import body_of
 from antiphon.terminal import heading, milliseconds, say
-from infra.deploy.system import Refused, system_of
 
 ANSWERED_WITHIN_S = 60.0
 WAIT_S = 20
@@ -47,13 +45,11 @@ def smoke(
     aws_port: AwsPort = DEFAULT_AWS_PORT,
 ) -> None:
     """Send a command to each region, wait for its Event B, and read it back everywhere."""
-    if file is None:
-        apis: Apis = Connection.open(base_port=base_port, aws_port=aws_port)
-    else:
-        try:
-            apis = DeployedApis(system_of(file), Session())
-        except Refused as error:
-            raise Problem(str(error)) from error
+    apis: Apis = (
+        Connection.open(base_port=base_port, aws_port=aws_port)
+        if file is None
+        else deployment(file)
+    )
     run_id, wrong = secrets.token_hex(4), 0
     for region in apis.regions:
         heading(region)

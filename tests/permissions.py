@@ -17,6 +17,8 @@ FUNCTIONS = (
     "commands", "command_queue", "projector", "responder", "sweeper", "queries", "dead_letters",
     "status",
 )  # fmt: skip
+# Of the global stack, for people.
+POLICIES = ("OperatorsPolicy", "ForgettersPolicy", "RestorersPolicy")
 # A transaction needs the permissions of its parts.
 _PARTS = {
     "Put": "PutItem",
@@ -29,7 +31,7 @@ _OF_A_QUEUE = ("sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:ReceiveMessag
 _OF_A_STREAM = ("dynamodb:DescribeStream", "dynamodb:GetRecords", "dynamodb:GetShardIterator")
 _BY_ALIAS = "ForAnyValue:StringEquals"
 # An ARN, once `${AWS::Region}` and the like are one word: of a table only its name counts.
-_ARN = re.compile(r"arn:aws:\w+:(?P<region>[^:]*):[^:]*:(?:table/)?(?P<name>.+)")
+_ARN = re.compile(r"arn:aws:[\w-]+:(?P<region>[^:]*):[^:]*:(?:table/)?(?P<name>.+)")
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -45,11 +47,6 @@ class Permission:
     anywhere: bool
 
 
-def permissions_of(function: str) -> frozenset[Permission]:
-    """Return what the role of a function, named by its module, allows."""
-    return frozenset(granted_to(function))
-
-
 def granted_to(function: str) -> Counter[Permission]:
     """Return what the role of a function allows, with how often that is said."""
     resources = template_of("region.yaml")["Resources"]
@@ -59,6 +56,13 @@ def granted_to(function: str) -> Counter[Permission]:
         resources[one["Ref"]]["Properties"]["PolicyDocument"] for one in role["ManagedPolicyArns"]
     ]
     return Counter(_permissions(documents, resources))
+
+
+def granted_by(policy: str) -> Counter[Permission]:
+    """Return what a managed policy of the global stack allows, with how often that is said."""
+    resources = template_of("global.yaml")["Resources"]
+    document = resources[policy]["Properties"]["PolicyDocument"]
+    return Counter(_permissions([document], resources))
 
 
 def declared(function: str) -> dict[str, Any]:
@@ -129,11 +133,13 @@ def actions_of(operation: str, request: Mapping[str, Any]) -> Iterator[tuple[str
 
 
 class Permitted:
-    """The permissions of a function, and which of them were used."""
+    """The permissions of a function's role, or of a policy, and which of them were used."""
 
     def __init__(self, function: str) -> None:
         self._function = function
-        self._allowed = permissions_of(function)
+        of_a_policy = function in POLICIES
+        self._allowed = granted_by(function) if of_a_policy else granted_to(function)
+        self.denied: list[str] = []
         self._known: dict[tuple[str, str, bool], Permission] = {}
 
     @property
@@ -155,12 +161,15 @@ class Permitted:
         granted = [
             one
             for one in sorted(self._allowed)
-            if one.action == action and one.resource in names and (here or one.anywhere)
+            if one.action == action and one.resource in names
+            if here or one.anywhere or one.resource == "*"
         ]
         where = "here" if here else "in another region"
-        assert granted, (
-            f"the role of {self._function} does not allow {action} on {resource} {where}"
-        )
+        told = f"the role of {self._function} does not allow {action} on {resource} {where}"
+        if not granted:
+            # Whoever calls may go on after any error: what was denied is not forgotten.
+            self.denied.append(told)
+        assert granted, told
         # The narrowest: what is open to every region is needed only where a call goes elsewhere.
         return granted[0]
 
@@ -197,14 +206,8 @@ class Check(Protocol):
 
 
 def check_of(function: str) -> Check:
-    """Return what each call of a function is put to; of an operator's, nothing: roles are yours."""
-    if function not in FUNCTIONS:
-        return _unasked
+    """Return what each call of a function is put to, or of who has one of the policies."""
     return permitted(function).check
-
-
-def _unasked(action: str, resource: str, *, here: bool) -> None:
-    pass
 
 
 def _listed(told: Any) -> list[Any]:
@@ -225,7 +228,7 @@ def _resource(told: Any, resources: Mapping[str, Any]) -> tuple[str, bool]:
     text = told["Fn::Sub"]
     plain = text.replace("${AWS::Partition}", "aws").replace("AWS::", "")
     if match := _ARN.fullmatch(plain):
-        return match["name"], match["region"] == "*"
+        return match["name"].replace("/index/", "/"), match["region"] == "*"
     of, _, rest = text.removeprefix("${").partition(".Arn}")
     return _named(of, resources) + rest.replace("/index", ""), False
 

@@ -71,7 +71,7 @@ class Stack:
         """Return its outputs; raises StackFailed if there is no such stack."""
         found = self._described()
         if found is None:
-            raise StackFailed(f"there is no stack {self._where()}")
+            raise StackFailed(f"there is no {self._where()}")
         return {one["OutputKey"]: one["OutputValue"] for one in found.get("Outputs", [])}
 
     def put(

@@ -14,9 +14,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from functools import cache, partial
+from types import SimpleNamespace
 from typing import Any
 
+import botocore.session
 from botocore.exceptions import ClientError, EndpointConnectionError
+from botocore.paginate import Paginator
 
 from eventstore.commits import with_text_binaries
 from handlers.dependencies import Dependencies
@@ -24,9 +27,9 @@ from handlers.edge import Edge, real_edge
 from handlers.settings import Settings
 from infra.deploy.stacks import template_of
 from projections.homes import HomesStore
-from tests.dynamodb.errors import refusal
+from tests.dynamodb.errors import MODEL, refusal
 from tests.dynamodb.kms import InProcessKms
-from tests.permissions import FUNCTIONS, PermittedKms, actions_of, check_of, declared
+from tests.permissions import FUNCTIONS, Check, PermittedKms, actions_of, check_of, declared
 from tests.simulation.deployment import (
     ACCOUNT,
     GLOBAL_TABLES,
@@ -51,6 +54,8 @@ class Installation:
         self.tables = {region: Engine(REGIONAL_TABLES) for region in REGIONS}
         self.messages: dict[tuple[str, str], list[dict[str, Any]]] = defaultdict(list)
         self.objects: dict[str, bytes] = {}
+        # What operators read as a function's environment.
+        self.variables: dict[str, str] = {}
         self.published: list[dict[str, Any]] = []
         self.kms = InProcessKms(KMS_KEY)
         # Regions whose queues take nothing, and tables that are throttled.
@@ -80,7 +85,7 @@ class Installation:
     def dependencies(self, region: str, function: str) -> Dependencies:
         """Return what a function goes by, with clients that ask its role."""
         if (region, function) not in self._dependencies:
-            clients: Any = Clients(self, function=function, region=region)
+            clients: Any = Clients(self, region=region, check=check_of(function))
             self._dependencies[region, function] = Dependencies(
                 settings(function, region, self.mode), clients, self._edge()
             )
@@ -224,12 +229,12 @@ def mappings() -> dict[str, str]:
 
 
 class Clients:
-    """AWS as one function calls it, or whoever else `check` knows."""
+    """AWS as one function calls it, or an operator, who is in no region."""
 
-    def __init__(self, installation: Installation, *, function: str, region: str) -> None:
+    def __init__(self, installation: Installation, *, region: str, check: Check) -> None:
         self._installation = installation
         self._region = region
-        self._check = check_of(function)
+        self._check = check
 
     def _may(self, target: str, action: str, resource: str) -> None:
         self._check(action, resource, here=target == self._region)
@@ -257,11 +262,27 @@ May = Callable[[str, str], None]
 
 
 class _Tables:
+    # Who meters a client asks for its events; nothing is ever told.
+    meta = SimpleNamespace(events=SimpleNamespace(register=lambda *_: None))
+
     def __init__(self, installation: Installation, region: str, may: May) -> None:
         self._installation = installation
         self._region = region
         self._shared, self._own = installation.shared, installation.tables[region]
         self._may = may
+
+    def get_paginator(self, operation: str) -> Any:
+        """Return botocore's own paginator, each of whose calls asks."""
+        model = botocore.session.get_session().get_paginator_model("dynamodb")
+        name = "".join(part.title() for part in operation.split("_"))
+        return Paginator(
+            getattr(self, operation), model.get_paginator(name), MODEL.operation_model(name)
+        )
+
+    def describe_table(self, **request: Any) -> Any:
+        """Tell how many items there are, as DynamoDB does with some delay."""
+        self._may("dynamodb:DescribeTable", request["TableName"])
+        return {"Table": {"ItemCount": len(self._installation.log)}}
 
     def __getattr__(self, operation: str) -> Callable[..., Any]:
         name = "".join(part.title() for part in operation.split("_"))
@@ -317,6 +338,33 @@ class _Queues:
         self._may("sqs:ChangeMessageVisibility", request["QueueUrl"].rpartition("/")[2])
         return {}
 
+    # What only operators ask of a queue.
+
+    def get_queue_url(self, **request: Any) -> dict[str, Any]:
+        self._may("sqs:GetQueueUrl", request["QueueName"])
+        return {"QueueUrl": f"https://sqs/{ACCOUNT}/{request['QueueName']}"}
+
+    def list_queues(self, **_request: Any) -> dict[str, Any]:
+        self._may("sqs:ListQueues", "*")
+        return {"QueueUrls": [f"https://sqs/{ACCOUNT}/{name}" for name in sorted(mappings())]}
+
+    def get_queue_attributes(self, **request: Any) -> dict[str, Any]:
+        queue = request["QueueUrl"].rpartition("/")[2]
+        self._may("sqs:GetQueueAttributes", queue)
+        count = len(self._installation.messages[self._region, queue])
+        counts = dict.fromkeys(request["AttributeNames"], "0")
+        return {"Attributes": counts | {"ApproximateNumberOfMessages": str(count)}}
+
+    def receive_message(self, **request: Any) -> dict[str, Any]:
+        queue = request["QueueUrl"].rpartition("/")[2]
+        self._may("sqs:ReceiveMessage", queue)
+        records = self._installation.messages.pop((self._region, queue), [])
+        return {"Messages": [{"Body": o["body"], "ReceiptHandle": o["messageId"]} for o in records]}
+
+    def delete_message(self, **request: Any) -> dict[str, Any]:
+        self._may("sqs:DeleteMessage", request["QueueUrl"].rpartition("/")[2])
+        return {}
+
 
 class _Bus:
     def __init__(self, installation: Installation, may: May) -> None:
@@ -335,6 +383,11 @@ class _Functions:
         self._installation = installation
         self._region = region
         self._may = may
+
+    def get_function_configuration(self, **request: Any) -> dict[str, Any]:
+        name = request["FunctionName"]
+        self._may("lambda:GetFunctionConfiguration", f"function:{name}")
+        return {"Environment": {"Variables": self._installation.variables}}
 
     def invoke(self, **request: Any) -> dict[str, Any]:
         name = request["FunctionName"]

@@ -9,7 +9,7 @@ import pytest
 from infra.deploy.stacks import template_of
 from tests.permissions import (
     FUNCTIONS,
-    check_of,
+    Permitted,
     granted_to,
     needed_by_lambda,
     permitted,
@@ -24,6 +24,7 @@ def played() -> None:
 
 @pytest.mark.parametrize("function", FUNCTIONS)
 def test_a_role_allows_what_its_function_calls_and_nothing_besides(function: str):
+    assert permitted(function).denied == []
     granted, by_lambda = granted_to(function).keys(), needed_by_lambda(function)
     assert sorted(granted - permitted(function).used - by_lambda) == [], "nothing needs these"
     assert sorted(by_lambda - granted) == [], "Lambda itself needs these"
@@ -39,7 +40,7 @@ def test_nothing_is_allowed_twice_or_here_besides_everywhere(function: str):
 
 
 def test_a_call_that_its_role_does_not_allow_fails_as_aws_would_deny_it():
-    check = check_of("queries")
+    check = Permitted("queries").check
     check("dynamodb:Query", "antiphon-views/by-l1", here=True)
     for action, resource, here in [
         ("dynamodb:PutItem", "antiphon-events", True),

@@ -34,6 +34,8 @@ class Process(Protocol):
     """Whose calls these are: one process of a function in a region."""
 
     function: str
+    # Whose permissions it has: a function's, or those of one of the operators' policies.
+    role: str
     region: str
     # Where the command came in that it is at, if it is at one.
     origin: str
@@ -65,7 +67,7 @@ class Calls:
     def kms(self, region: str) -> Any:
         return PermittedKms(
             InProcessKms(KMS_KEY),
-            check_of(self._process.function),
+            check_of(self._process.role),
             here=region == self._process.region,
         )
 
@@ -82,11 +84,16 @@ class _Client:
     def __init__(self, process: Process, target: str) -> None:
         self._process = process
         self._target = target
-        self._check = check_of(process.function)
+        self._check = check_of(process.role)
 
     def _permit(self, action: str, resource: str) -> None:
         """Fail unless the function's role allows this, as AWS would deny it."""
-        self._check(action, resource, here=self._target == self._process.region)
+        try:
+            self._check(action, resource, here=self._target == self._process.region)
+        except AssertionError as denied:
+            # The code under test may go on after any error, and this is none of a run's.
+            self._process.world.surprises.append(str(denied))
+            raise
 
     def _call(self, site: str, act: Act) -> dict[str, Any]:
         """Make one call as the SDK makes it: with as many tries as the settings give it."""

@@ -37,7 +37,7 @@ class Sandbox:
     world: "World"
 
     def __init__(self, settings: Settings) -> None:
-        self.function = settings.function
+        self.function = self.role = settings.function
         self.region = settings.region
         self.settings = settings
         self.is_warm = False

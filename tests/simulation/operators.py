@@ -56,6 +56,7 @@ class Operator:
         self.chore = chore
         # Its calls are told apart by what it does.
         self.function: str = chore.kind
+        self.role = "ForgettersPolicy" if chore.kind == "forget" else "OperatorsPolicy"
         self.busy = True
         # Whether it holds the region apart: a chore that is begun again cuts nothing twice.
         self._is_cut_off = False
