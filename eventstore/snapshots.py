@@ -64,6 +64,20 @@ class Snapshots:
     def load(self, aggregate: Aggregate[Any], aggregate_id: str, *, now_ms: int) -> Fold | None:
         """Return the fold at the snapshot, None if there is none that can be trusted."""
         items = {item["s"]["S"]: item for item in self._items(aggregate_id)}
+        try:
+            return self._fold_in(items, aggregate, aggregate_id, now_ms=now_ms)
+        except (LookupError, TypeError, ValueError, AttributeError):
+            # An item that is none of ours: it only saves time, so it may stop nothing.
+            return None
+
+    def _fold_in(
+        self,
+        items: dict[str, dict[str, Any]],
+        aggregate: Aggregate[Any],
+        aggregate_id: str,
+        *,
+        now_ms: int,
+    ) -> Fold | None:
         head = items.pop(_STATE, None)
         if head is None or head["v"]["S"] != _model_of(aggregate) or "t" not in head:
             return None
