@@ -225,6 +225,12 @@ def work_on(elsewhere: "Callable[[], Connection] | None") -> None:
     _elsewhere.set(elsewhere)
 
 
+def worked_on() -> "Connection | None":
+    """Return the connection that `work_on` said, None for the local regions."""
+    elsewhere = _elsewhere.get()
+    return None if elsewhere is None else elsewhere()
+
+
 def identify(shown: str | None) -> None:
     """Have every connection that is made from here on say that this token or key asks."""
     _bearer.set(shown)

@@ -25,8 +25,10 @@ _NOT_THERE = "only the regions on this machine have a network that can be broken
 class DeployedConnection(Connection):
     """The regions of a system on AWS, and the clients to them."""
 
-    def __init__(self, system: System, session: Session) -> None:
+    def __init__(self, system: System, session: Session, *, file: Path | None = None) -> None:
         super().__init__(base_port=0, aws_port=0, regions=system.regions)
+        # What says which deployment it is to whoever else is to work on it.
+        self.file = file
         self._session = session
         self._auth = cache(lambda: _auth_of(session))
         self._address = cache(self._look_up)
@@ -82,7 +84,7 @@ class DeployedConnection(Connection):
 def deployment(file: Path) -> DeployedConnection:
     """Return the connection to what a file of `antiphon deploy` says; raises Problem."""
     try:
-        return DeployedConnection(system_of(file), Session())
+        return DeployedConnection(system_of(file), Session(), file=file)
     except Refused as error:
         raise Problem(str(error)) from error
 

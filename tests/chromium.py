@@ -7,7 +7,7 @@ ANTIPHON_REQUIRE_CHROMIUM they fail instead, so that a run which must have it ca
 import os
 import shutil
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +20,29 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.remote.webelement import WebElement
 
 AXE = Path(__file__).parent / "axe" / "axe.min.js"
+WCAG = ("wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa")
 WITHIN_S = 30.0
 _LOOK_S = 0.05
+# One question each: to ask of every element by itself took most of the time of these tests.
+_TEXT_WITH = """
+const [selector, text] = arguments;
+const said = (one) => one.checkVisibility() ? (one.innerText ?? one.textContent) : "";
+return [...document.querySelectorAll(selector)].map(said).find((one) => one.includes(text)) ?? null;
+"""
+_BUTTON_CALLED = """
+const [selector, name] = arguments;
+const named = (one) => [one.innerText.trim(), one.getAttribute("aria-label")].includes(name);
+const can = (one) => named(one) && !one.disabled && one.checkVisibility();
+const found = [...document.querySelectorAll(selector)].find(can);
+found?.scrollIntoView({block: "center"});
+return found ?? null;
+"""
+_DRAWN_FOR = """
+const [ms, done] = arguments;
+const until = performance.now() + ms;
+const frame = () => performance.now() < until ? requestAnimationFrame(frame) : done();
+frame();
+"""
 _OPTIONS = (
     "--headless",
     "--no-sandbox",
@@ -62,8 +83,8 @@ class Page:
         """Wait until an element has a text; returns all of it."""
 
         def seen() -> str | None:
-            told = [one.text for one in self.all(selector)]
-            return next((one for one in told if text in one), None)
+            found: str | None = self.ask(_TEXT_WITH, selector, text)
+            return found
 
         return self.eventually(seen, f"{selector} never said {text!r}", within_s=within_s)
 
@@ -71,12 +92,11 @@ class Page:
         """Press the button that is called so, once it can be pressed."""
 
         def pressed() -> bool:
-            for one in self.all(f"{within} button"):
-                if name in (one.text.strip(), one.accessible_name) and one.is_enabled():
-                    self.driver.execute_script("arguments[0].scrollIntoView({block:'center'})", one)
-                    one.click()
-                    return True
-            return False
+            button = self.ask(_BUTTON_CALLED, f"{within} button", name)
+            if button is None:
+                return False
+            button.click()
+            return True
 
         self.eventually(pressed, f"there is no button {name!r} to press")
 
@@ -90,15 +110,19 @@ class Page:
     def ask(self, script: str, *arguments: Any) -> Any:
         return self.driver.execute_script(script, *arguments)
 
-    def violations(self, within: str = "html") -> list[str]:
+    def draws_for(self, seconds: float) -> None:
+        """Wait until the page has drawn its frames for so long, by its own clock."""
+        self.driver.execute_async_script(_DRAWN_FOR, seconds * 1000)
+
+    def violations(self, within: str = "html", *, only: Sequence[str] = WCAG) -> list[str]:
         """What axe finds wrong with the page, or a part of it, as it is now, each in a line."""
         if not self.ask("return Boolean(window.axe)"):
             self.driver.execute_script(AXE.read_text(encoding="utf-8"))
         found = self.driver.execute_async_script(
-            "const [within, done] = arguments;"
-            "axe.run(within, {runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa']})"
-            ".then((told) => done(told.violations))",
+            "const [within, runOnly, done] = arguments;"
+            "axe.run(within, {runOnly}).then((told) => done(told.violations))",
             within,
+            list(only),
         )
         return [
             f"{one['id']}: {node['target']} {node['failureSummary']}"

@@ -2,13 +2,15 @@
 
 Nothing else is asked, with the credentials of whoever started the console, who is granted there
 what it may read and send. Of a region that does not answer, or refuses, that is told in its place.
+Operators' acts are no routes of those: with the deployment's file they are commands, else told.
 """
 
 import asyncio
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from http import HTTPStatus
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -31,10 +33,19 @@ Credentials = Callable[[str, str, str, bytes], Mapping[str, str]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeployedSettings:
-    """The regions, in the order given, each with the address of its HTTP API."""
+    """The regions, in the order given, each with the address of its HTTP API.
+
+    `file` is the deployment's, by which operations are run; without it none are.
+    """
 
     endpoints: Mapping[str, str]
     credentials: Credentials = field(repr=False)
+    file: Path | None = None
+
+    @property
+    def operations(self) -> Sequence[str] | None:
+        """The words before those of an operation, None where none is run."""
+        return None if self.file is None else ("--on", str(self.file))
 
     @property
     def regions(self) -> tuple[str, ...]:

@@ -7,13 +7,15 @@ ended; all of them may be interrupted and go on when they are begun again.
 
 import asyncio
 import re
+import shlex
 import sys
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
 import orjson
 
+from antiphon.console.deployed import DeployedSettings
 from antiphon.console.settings import ConsoleSettings
 from eventstore.commits import COMMIT_ID
 
@@ -26,6 +28,8 @@ _COMMIT = re.compile(COMMIT_ID)
 _IDENTIFIER = re.compile(r"[\x21-\x2c\x2e-\x7e][\x21-\x7e]{0,127}")
 _NAME = re.compile(r"[a-z][a-z0-9-]{0,63}")
 _SENTENCE = re.compile(r"[^\x00-\x1f-][^\x00-\x1f]{0,199}")
+
+Settings = ConsoleSettings | DeployedSettings
 
 # What each operation takes, by name, and the words that it runs.
 _KINDS: Mapping[str, tuple[str, ...]] = {
@@ -53,6 +57,8 @@ _KINDS: Mapping[str, tuple[str, ...]] = {
     "rebuild-status": ("rebuild", "{projection}", "--status", "--json"),
     "rebuild-abort": ("rebuild", "{projection}", "--region", "{region}", "--abort"),
 }
+# The network of a deployment is nobody's to break.
+_LOCAL = frozenset({"play"})
 _FORMS = {
     "letter": _LETTER,
     "commit": _COMMIT,
@@ -71,8 +77,8 @@ class TooMany(Exception):
     """As many operations as are run at a time are running."""
 
 
-def words_of(kind: str, body: bytes, settings: ConsoleSettings) -> list[str]:
-    """The words of the command that an operation runs, without its ports.
+def words_of(kind: str, body: bytes, settings: Settings) -> list[str]:
+    """The words of the command that an operation runs, without where it is run.
 
     Args: body: its arguments as a JSON object; nothing for an operation that takes none.
     Raises: NotPossible.
@@ -83,15 +89,16 @@ def words_of(kind: str, body: bytes, settings: ConsoleSettings) -> list[str]:
         raise NotPossible(f"the arguments are not JSON: {error}") from None
     if not isinstance(arguments, dict):
         raise NotPossible("the arguments of an operation are an object")
-    if kind not in _KINDS:
-        raise NotPossible(f"there is no operation {kind!r}; there are: {', '.join(_KINDS)}")
+    here = [one for one in _KINDS if isinstance(settings, ConsoleSettings) or one not in _LOCAL]
+    if kind not in here:
+        raise NotPossible(f"there is no operation {kind!r}; there are: {', '.join(here)}")
     return [
         _argument(word[1:-1], arguments, settings) if word.startswith("{") else word
         for word in _KINDS[kind]
     ]
 
 
-def _argument(name: str, arguments: Mapping[str, Any], settings: ConsoleSettings) -> str:
+def _argument(name: str, arguments: Mapping[str, Any], settings: Settings) -> str:
     value = arguments.get(name)
     if not isinstance(value, str):
         raise NotPossible(f"{name} is missing, or no text")
@@ -106,7 +113,7 @@ def _argument(name: str, arguments: Mapping[str, Any], settings: ConsoleSettings
 class Operations:
     """Runs operations, a few at a time."""
 
-    def __init__(self, settings: ConsoleSettings) -> None:
+    def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._running = 0
 
@@ -119,7 +126,7 @@ class Operations:
             raise TooMany(f"{MOST_AT_ONCE} operations are running; wait for one of them")
         self._running += 1
         try:
-            yield {"command": " ".join(["antiphon", *words])}
+            yield {"command": shlex.join(["antiphon", *self._before(), *words])}
             process = await self._begin(words)
             try:
                 assert process.stdout is not None
@@ -132,18 +139,29 @@ class Operations:
         finally:
             self._running -= 1
 
+    def _before(self) -> Sequence[str]:
+        """The words before those of a command: which deployment it is of."""
+        if isinstance(self._settings, ConsoleSettings):
+            return ()
+        assert self._settings.operations is not None, "without a file nothing is run"
+        return self._settings.operations
+
+    def _ports(self, command: str) -> Sequence[str]:
+        if not isinstance(self._settings, ConsoleSettings):
+            return ()
+        aws = ("--aws-port", str(self._settings.aws_port))
+        return aws if command == "wan" else (*aws, "--base-port", str(self._settings.base_port))
+
     async def _begin(self, words: list[str]) -> asyncio.subprocess.Process:
-        ports = ["--aws-port", str(self._settings.aws_port)]
-        if words[0] != "wan":
-            ports += ["--base-port", str(self._settings.base_port)]
         return await asyncio.create_subprocess_exec(
             sys.executable,
             # Unbuffered: each line is shown when it is said.
             "-u",
             "-m",
             "antiphon",
+            *self._before(),
             *words,
-            *ports,
+            *self._ports(words[0]),
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.STDOUT,

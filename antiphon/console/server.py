@@ -1,8 +1,8 @@
 """The console's addresses: its pages, one stream of what happens, and orders.
 
 What a page asks of a region is passed on to that region's own API and answered as it was
-answered there. Of local regions orders go to the WAN's control and to the command line; nothing
-else changes anything, and of a deployment nothing but commands does.
+answered there. Of local regions orders go to the WAN's control and to the command line; of a
+deployment to the command line, if its file was given. Nothing else changes anything but commands.
 """
 
 from collections.abc import AsyncIterator
@@ -41,7 +41,7 @@ _RETRY_MS = 1000
 
 
 def application(settings: ConsoleSettings | DeployedSettings) -> web.Application:
-    """Return the console's application; of a deployment it changes nothing but by commands."""
+    """Return the console's application; it offers what can be done by its settings."""
     served = web.Application(middlewares=[admission], client_max_size=_MAX_BODY_BYTES)
     served.on_response_prepare.append(add_headers)
     console = Console(settings)
@@ -58,14 +58,15 @@ def application(settings: ConsoleSettings | DeployedSettings) -> web.Application
         ]
     )
     if isinstance(settings, ConsoleSettings):
-        local = LocalActs(settings, console)
-        served.add_routes(
-            [
-                web.post("/api/network", local.order),
-                web.post("/api/operations/{kind}", local.operate),
-            ]
-        )
+        served.add_routes([web.post("/api/network", Network(settings, console).order)])
+    if _operates(settings):
+        acts = Acts(settings, console)
+        served.add_routes([web.post("/api/operations/{kind}", acts.operate)])
     return served
+
+
+def _operates(settings: ConsoleSettings | DeployedSettings) -> bool:
+    return isinstance(settings, ConsoleSettings) or settings.operations is not None
 
 
 class Console:
@@ -105,8 +106,9 @@ class Console:
                 "regions": [
                     {"region": region, "url": settings.url(region)} for region in settings.regions
                 ],
-                # Whether the network can be broken here, and operations run.
+                # Whether the network can be broken here, and whether operations are run.
                 "is_local": isinstance(settings, ConsoleSettings),
+                "operates": _operates(settings),
                 "scenarios": shipped(),
                 "projections": [projection.name for projection in PROJECTIONS],
             }
@@ -161,13 +163,12 @@ class Console:
         return web.Response(status=answer.status, body=answer.body, headers=kept)
 
 
-class LocalActs:
-    """What may be changed of the regions on this machine: the network, and by operations."""
+class Network:
+    """The network between the regions on this machine."""
 
     def __init__(self, settings: ConsoleSettings, console: Console) -> None:
         self._settings = settings
         self._console = console
-        self._operations = Operations(settings)
 
     async def order(self, request: web.Request) -> web.Response:
         """Pass an order on to the WAN's control."""
@@ -176,6 +177,15 @@ class LocalActs:
         )
         self._console.observer.look_soon()
         return answer
+
+
+class Acts:
+    """What is changed by operations."""
+
+    def __init__(self, settings: ConsoleSettings | DeployedSettings, console: Console) -> None:
+        self._settings = settings
+        self._console = console
+        self._operations = Operations(settings)
 
     async def operate(self, request: web.Request) -> web.StreamResponse:
         """Run an operation, and tell what it says, a JSON object a line."""

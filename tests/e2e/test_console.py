@@ -146,7 +146,7 @@ def test_of_a_deployment_the_same_page_is_read_by_its_http_apis_alone(running: R
             page.sees("#headline", "Everything is answered")
             page.sees(".ledger .answered", "answered after")
             page.click("Operate", within=".tabs")
-            page.sees("#panel-operate", "an operator's own AWS credentials")
+            page.sees("#panel-operate", f"antiphon --on antiphon.yaml region drain {US}")
             assert page.all("#panel-operate button") == []
             assert page.ask("return document.getElementById('tab-break').offsetParent") is None
             assert page.violations() == []

@@ -65,7 +65,7 @@ function newRow(commit, open, show) {
   const lanes = make("div", { class: "lanes" });
   const way = make("div", {});
   const trace = make("button", { type: "button", class: "small", click: () => traceInto(way, trace, "trace", { commit: commit.commit }) }, "Trace it through every region");
-  const more = make("div", { hidden: true }, lanes, system.isLocal ? make("div", { class: "traced" }, make("div", { class: "row" }, trace), way) : null);
+  const more = make("div", { hidden: true }, lanes, system.operates ? make("div", { class: "traced" }, make("div", { class: "row" }, trace), way) : null);
   return { element: make("li", {}, button, more), button, what, where, steps, end, lanes, more, marks: new Map() };
 }
 

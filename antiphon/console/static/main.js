@@ -27,6 +27,7 @@ async function begin() {
   system.projections = told.body.projections;
   system.scenarios = told.body.scenarios;
   system.isLocal = told.body.is_local;
+  system.operates = told.body.operates;
   if (!system.isLocal) ofADeployment();
   at("reveal").addEventListener("change", (event) => { reveal(event.target.checked); changed(); });
   tabs();

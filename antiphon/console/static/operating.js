@@ -5,19 +5,56 @@ import * as ask from "./ask.js";
 import { choice, field, make, put } from "./page.js";
 import { maskedCopy } from "./personal.js";
 import { output, run } from "./running.js";
-import { system } from "./system.js";
+import { onChange, system } from "./system.js";
 import { traceInto } from "./way.js";
 
 const COMMIT = /^[a-z]{1,16}\.[a-z2-7]{26}\.[0-9]{1,18}$/;
 
 export function showOperating(box) {
-  if (!system.isLocal) {
-    box.replaceChildren(make("p", { class: "quiet" }, "Dead letters, draining and rebuilds need an operator's own AWS credentials. This console has only what it was started with, to read and to send commands; how many letters wait stands on each region's card."));
+  if (!system.operates) {
+    box.replaceChildren(commandsBlock());
     return;
   }
   const letters = lettersBlock();
   box.replaceChildren(wayBlock(), letters.element, regionsBlock(), rebuildBlock());
   box.addEventListener("shown", letters.look);
+}
+
+// What an operator types where the console has no right to do it, and why it has none.
+const ON = "antiphon --on antiphon.yaml";
+const TYPED = [
+  ["List the dead letters", () => `${ON} dlq list`],
+  ["Replay them", () => `${ON} dlq replay --all`],
+  ["Take the region out of service", ({ region }) => `${ON} region drain ${region}`],
+  ["Bring it back", ({ region }) => `${ON} region undrain ${region}`],
+  ["Go on without it, if it is lost", ({ region }) => (hasHomes() ? `${ON} region evict ${region}` : `${ON} region drain ${region} --lost`)],
+  ["Rebuild the read model", ({ projection, region }) => `${ON} rebuild ${projection} --region ${region}`],
+  ["See how far that is", ({ projection }) => `${ON} rebuild ${projection} --status`],
+];
+
+const hasHomes = () => Object.values(system.status).some((one) => one.homes);
+
+function commandsBlock() {
+  const region = choice(system.regions.map((one) => [one, one]), { name: "region" });
+  const projection = choice(system.projections.map((one) => [one, one]), { name: "projection" });
+  const rows = TYPED.map(([what, command]) => {
+    const shown = make("code", { tabindex: "0" });
+    return { command, shown, element: make("div", {}, make("dt", {}, what), make("dd", {}, shown)) };
+  });
+  const fill = () => {
+    const given = { region: region.value, projection: projection.value };
+    for (const { command, shown } of rows) put(shown, command(given));
+  };
+  region.addEventListener("change", fill);
+  projection.addEventListener("change", fill);
+  onChange(fill);
+  fill();
+  return make("section", { class: "block", "aria-label": "What an operator types" },
+    make("h3", {}, "What an operator types"),
+    make("p", { class: "quiet" }, "These are calls of AWS, by an operator's own role, and no routes of the HTTP API: whoever may send commands must not be able to take a region out. This console was started with addresses only, so it cannot make them. Started as below, by somebody with that role, it has buttons for them."),
+    make("p", {}, make("code", { tabindex: "0" }, `${ON} console`)),
+    make("div", { class: "pair" }, field("Region", region), field("Read model", projection)),
+    make("dl", { class: "typed" }, ...rows.map((one) => one.element)));
 }
 
 function wayBlock() {

@@ -12,7 +12,8 @@ export const system = {
   regions: [],          // names, in their order
   projections: [],
   scenarios: [],
-  isLocal: true,        // whether the network can be broken, operations run, and marks seen
+  isLocal: true,        // whether the network can be broken, and marks seen
+  operates: true,       // whether operations are run from here
   live: "connecting",   // live, lost, blind
   network: null,
   status: {},           // by region: health, pending, held, letters

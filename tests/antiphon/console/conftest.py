@@ -13,5 +13,5 @@ __all__ = ["browser", "page"]
 
 @pytest.fixture
 def pretended() -> Iterator[Pretended]:
-    with pretending(free_block(5, since=17_000)) as one:
+    with pretending(free_block(6, since=17_000)) as one:
         yield one

@@ -8,14 +8,18 @@ import asyncio
 import threading
 from collections.abc import Callable, Coroutine, Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, TypeVar
 
 from aiohttp import web
+from multidict import CIMultiDict
 
+from antiphon.console.deployed import DeployedSettings
 from antiphon.console.server import application
 from antiphon.console.settings import ConsoleSettings
 from infra.local import watching
-from infra.local.sightings import EVENTS_TABLE
+from infra.local.engine_calls import Answer
+from infra.local.sightings import EVENTS_TABLE, Sighting
 from infra.local.watching import Watch
 
 US, EU, AP = REGIONS = ("us-east-1", "eu-west-1", "ap-south-1")
@@ -39,6 +43,9 @@ class Pretended:
         self.cut: set[tuple[str, str]] = set()
         self.held: dict[str, list[str]] = {}
         self.letters = 0
+        # What regions tell of commands, by commit; and of the homes, in EVENTUAL mode.
+        self.commands: dict[str, dict[str, Any]] = {}
+        self.homes: dict[str, dict[str, int]] | None = None
         self.is_garbled = False
         self.loop = asyncio.new_event_loop()
 
@@ -69,6 +76,11 @@ class Pretended:
         for region in arrives:
             self.watch.arrived(EVENTS_TABLE, {"Keys": keys}, region=region)
 
+    def answer(self, number: int, *, origin: str = US) -> None:
+        """Have the bus take the answer to a commit."""
+        found = Sighting(kind="answered", commit=f"s.{number:026d}.1", region=origin)
+        self.watch.done([found], _taken_by_the_bus())
+
     async def wan(self, _request: web.Request) -> web.Response:
         if self.is_garbled:
             return web.json_response([])
@@ -93,12 +105,46 @@ class Pretended:
         return web.json_response({"Items": [], "Count": self.letters})
 
     async def region(self, request: web.Request) -> web.Response:
+        if request.path == "/status":
+            return web.json_response(self._status_of(request))
+        if (answer := self.commands.get(request.path.rpartition("/")[2])) is not None:
+            return web.json_response(answer)
         told: dict[str, Any] = {"state": "active", "path": request.raw_path}
         told |= SUBSCRIBER | {
             "token": request.headers.get("Consistency-Token"),
             "body": await request.text(),
         }
         return web.json_response(told, headers={"Retry-After": "1", "X-Inside": "kept back"})
+
+    def _status_of(self, request: web.Request) -> dict[str, Any]:
+        """Tell what a region's status function tells, where nothing is wrong."""
+        port = request.url.port or 0
+        return {
+            "region": REGIONS[port - self.settings.base_port - 1],
+            "states": dict.fromkeys(REGIONS, "active"),
+            "homes": self.homes,
+            "pending": 0,
+            "oldest_due_ms": None,
+            "held": [],
+            "lags": [],
+            "unreached": [],
+            "letters": {"waiting": self.letters, "by_source": {}},
+        }
+
+    @contextmanager
+    def of_a_deployment(self, *, file: Path | None) -> Iterator[str]:
+        """Serve a console that knows these regions as a deployment's; yield its address."""
+        endpoints = {region: f"http://{HOST}:{self._port_of(region)}" for region in REGIONS}
+        settings = DeployedSettings(endpoints=endpoints, credentials=lambda *_: {}, file=file)
+        port = self.settings.aws_port + 1
+        runner = self.run(_serve(application(settings), port))
+        try:
+            yield f"http://localhost:{port}"
+        finally:
+            self.run(runner.cleanup())
+
+    def _port_of(self, region: str) -> int:
+        return self.settings.base_port + 1 + REGIONS.index(region)
 
     def open_console(self) -> None:
         """Serve the console."""
@@ -131,6 +177,10 @@ class Pretended:
         return served
 
 
+def _taken_by_the_bus() -> Answer:
+    return Answer(status=200, headers=CIMultiDict(), body=b'{"Entries":[{"EventId":"e"}]}')
+
+
 async def _serve(application: web.Application, port: int) -> web.AppRunner:
     runner = web.AppRunner(application, access_log=None, shutdown_timeout=0.1)
     await runner.setup()
@@ -147,7 +197,7 @@ async def _end_tasks() -> None:
 
 @contextmanager
 def pretending(first_port: int) -> Iterator[Pretended]:
-    """Serve the console on `first_port`, and what it asks on the four after it."""
+    """Serve the console on `first_port`, what it asks on four more, a deployment's on the next."""
     settings = ConsoleSettings(regions=REGIONS, base_port=first_port, aws_port=first_port + 4)
     pretended = Pretended(settings)
     thread = threading.Thread(target=pretended.loop.run_forever, daemon=True)

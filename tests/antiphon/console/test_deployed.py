@@ -1,17 +1,23 @@
 """The console of a deployment: what it asks, as whom, and that it changes nothing by itself."""
 
 import asyncio
+import json
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
+from boto3.session import Session
 from botocore.credentials import Credentials
 from typer.testing import CliRunner
 
 from antiphon.cli import app
+from antiphon.connection import identify, work_on
 from antiphon.console.admission import OWN_HEADER
+from antiphon.console.command import settings_of
 from antiphon.console.deployed import (
     DeployedLooking,
     DeployedSettings,
@@ -19,7 +25,9 @@ from antiphon.console.deployed import (
     signing_with,
 )
 from antiphon.console.server import application
+from antiphon.deployed import DeployedConnection
 from antiphon.problems import Problem
+from infra.deploy.system import System
 from infra.local.engine_calls import EngineCalls
 
 US, EU, AP = "us-east-1", "eu-west-1", "ap-south-1"
@@ -145,7 +153,7 @@ def test_commands_go_with_the_token_and_nothing_else_can_be_changed():
                 refused = await client.post(f"/api/{path}", json={"region": US}, headers=own)
                 assert refused.status == 404
             about = await (await client.get("/api/about")).json()
-            assert about["is_local"] is False
+            assert about["is_local"] is about["operates"] is False
             assert TOKEN not in str(about)
 
     with_regions(act, us_east_1=answer)
@@ -190,3 +198,54 @@ def test_who_asks_is_said_in_one_way():
     refused = CliRunner().invoke(app, ["--bearer", TOKEN, *words])
     assert refused.exit_code == 2
     assert "not by both" in refused.stderr
+
+
+def test_with_the_file_of_a_deployment_operators_commands_are_run_on_it_and_no_others(
+    tmp_path: Path,
+):
+    file = tmp_path / "none.yaml"
+
+    async def act(settings: DeployedSettings) -> None:
+        of_a_file = replace(settings, file=file)
+        async with TestClient(TestServer(application(of_a_file))) as client:
+            own = {OWN_HEADER: "1"}
+            about = await (await client.get("/api/about")).json()
+            assert (about["is_local"], about["operates"]) == (False, True)
+            told = await client.post("/api/operations/letters", json={}, headers=own)
+            first, *_, last = [json.loads(one) for one in (await told.text()).splitlines()]
+            assert first == {"command": f"antiphon --on {file} dlq list --json"}
+            assert last == {"ended": 2}, "there is no such file, which the command itself says"
+            for path, status in (("network", 404), ("operations/play", 400)):
+                refused = await client.post(
+                    f"/api/{path}", json={"scenario": "bad-weather"}, headers=own
+                )
+                assert refused.status == status
+
+    with_regions(act, us_east_1=lambda _: web.json_response({}))
+
+
+def test_the_console_of_a_file_looks_its_addresses_up_and_no_file_needs_them():
+    def refused(*words: str) -> str:
+        told = CliRunner().invoke(app, list(words))
+        assert told.exit_code == 2
+        return " ".join(told.stderr.split())
+
+    assert "antiphon --on FILE console, or every --endpoint" in refused("console")
+
+    class Looked(DeployedConnection):
+        def url(self, region: str) -> str:
+            return f"https://{region}.example"
+
+    system, file = System(regions=(US, EU, AP), mode="strong"), Path("antiphon.yaml")
+    work_on(lambda: Looked(system, Session(), file=file))
+    identify(TOKEN)
+    try:
+        found = settings_of((), iam=False)
+        assert found.endpoints == {one: f"https://{one}.example" for one in (US, EU, AP)}
+        assert found.operations == ("--on", "antiphon.yaml")
+        assert found.credentials(US, "GET", "", b"") == {"Authorization": f"Bearer {TOKEN}"}
+        with pytest.raises(Problem, match="leave --endpoint out"):
+            settings_of(["us-east-1=https://a.example"], iam=False)
+    finally:
+        work_on(None)
+        identify(None)
