@@ -114,6 +114,16 @@ def answers_are_overdue(here: Installation) -> None:
     assert here.invoke(US, "sweeper", {})["answered"] == 1
 
 
+def an_answer_went_astray(here: Installation) -> None:
+    """Acknowledge to a region that does not answer: its sweeper looks whether another has."""
+    here.post(US, activation(17))
+    here.deliver(without=frozenset({"antiphon-acks"}))
+    here.invoke(EU, "responder", {"Records": here.messages[US, "antiphon-acks"]})
+    here.deliver()
+    here.ahead_ms += DAY_MS // 12
+    assert here.invoke(EU, "sweeper", {})["answered"] == 1
+
+
 def everything_is_read(here: Installation) -> None:
     """Ask every kind of query."""
     told = here.post(US, activation(6))
@@ -288,6 +298,7 @@ PLAYS: tuple[tuple[Mode, Sequence[Scene]], ...] = (
             queued_commands_fail,
             the_stream_skips_and_repeats,
             answers_are_overdue,
+            an_answer_went_astray,
             everything_is_read,
             the_status_is_told,
             letters_come_and_go,
