@@ -20,7 +20,7 @@ from antiphon.connection import (
     BasePort,
     Connection,
 )
-from antiphon.installation import settings_of
+from antiphon.installation import dependencies_of, settings_of
 from antiphon.terminal import print_json, print_table
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ def record(
         why: what `antiphon --why` said if left out.
 
     Raises:
-        ClientError: it cannot be recorded, so it must not begin.
+        ClientError, StoreUnavailable: it cannot be recorded, so it must not begin.
 
     """
     region = via or connection.regions[0]
@@ -68,8 +68,9 @@ def record(
         "about": about,
         "why": why or _why.get() or "",
     }
-    connection.dynamodb(region).put_item(
-        TableName=settings_of(connection, region).control_table,
+    deps = dependencies_of(connection, region)
+    deps.shared_of(region).put_item(
+        TableName=deps.settings.control_table,
         Item={
             _KEY: {"S": f"{PREFIX}{at_ms:015d}#{secrets.token_hex(4)}"},
             **{_NAMES[name]: {"S": text} for name, text in told.items()},

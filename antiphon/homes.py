@@ -37,6 +37,7 @@ ToRegion = Annotated[
 
 def spread_homes(connection: Connection) -> bool:
     """Give every slot its first home; False if they have homes already."""
+    # The first region has the table, however many there are.
     client = connection.dynamodb(connection.regions[0])
     return HomesStore(client, table=CONTROL_TABLE).spread(connection.regions)
 

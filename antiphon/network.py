@@ -58,6 +58,7 @@ class Wan(BaseModel):
     """The network between the regions, as its control address reports it."""
 
     regions: tuple[str, ...]
+    # Those of a witness, too, which is none of the regions.
     links: tuple[Link, ...] = ()
     replication: tuple[ReplicationLag, ...] = ()
     faults: tuple[RegionFaults, ...] = ()
@@ -97,5 +98,7 @@ class Wan(BaseModel):
         An append is durable once the nearest other region has it; the answer then waits
         for the farthest region to apply it and say so.
         """
-        trips = self.round_trips_ms(region).values()
-        return min(trips) + max(trips) if trips else 0.0
+        trips = self.round_trips_ms(region)
+        # A witness makes an append durable as well, but has nothing to apply.
+        far = [ms for other, ms in trips.items() if other in self.regions]
+        return min(trips.values()) + max(far) if far else 0.0

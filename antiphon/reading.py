@@ -13,6 +13,7 @@ from antiphon.connection import Connection
 from antiphon.problems import Problem
 from eventstore.errors import StoreUnavailable
 from eventstore.sealing import Cipher
+from infra.deploy.states import MEMBERS
 from projections.regions import ControlStore, Topology
 from projections.response_items import opened_body
 
@@ -43,7 +44,8 @@ def scan(client: "DynamoDBClient", table: str, *, consistent: bool = True) -> It
 def read_topology(connection: Connection) -> Topology:
     """Read the regions' states through the first region that can; raises Problem if none can."""
     regions, failures = connection.regions, []
-    for via in regions:
+    # Of more than three regions the others have no such table.
+    for via in regions[:MEMBERS]:
         client = connection.dynamodb(via)
         try:
             return ControlStore(client, table=CONTROL_TABLE, regions=regions).read()

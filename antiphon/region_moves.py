@@ -42,10 +42,12 @@ T = TypeVar("T")
 def open_moves(connection: Connection, *, via: str) -> RegionMoves:
     """Return the moves of regions as seen from the region `via`."""
     deps = dependencies_of(connection, via)
-    settings, client = deps.settings, connection.dynamodb(via)
+    settings = deps.settings
     return moves_of(
         deps,
-        states=ControlStore(client, table=settings.control_table, regions=settings.regions),
+        states=ControlStore(
+            deps.shared_of(via), table=settings.control_table, regions=settings.regions
+        ),
         scan_of=lambda region: _scan(connection.dynamodb(region), settings),
         together=_together(ADOPTED_AT_ONCE),
         queued=partial(_queued, connection, dead=settings.dead_commands_queue),
@@ -122,7 +124,7 @@ def open_home_moves(connection: Connection, *, via: str) -> HomeMoves | None:
     deps = dependencies_of(connection, via)
     return home_moves_of(
         deps,
-        client=connection.dynamodb(via),
+        client=deps.shared_of(via),
         scan_of=lambda region: _scan(connection.dynamodb(region), deps.settings),
     )
 
@@ -134,7 +136,7 @@ def home_moves_of(
 
     Args:
         deps: of the region that they are seen from.
-        client: of the same region.
+        client: what reaches the homes and states from there.
         scan_of: the log as any region's replica has it.
 
     """

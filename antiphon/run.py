@@ -1,7 +1,7 @@
 """`antiphon run`: the whole of Antiphon once through, on this machine. What `make run` calls.
 
-Starts three regions, plays a feed into all of them at once, shows every answer, checks
-everything, and stays up. Leaves no process behind, however it ends.
+Starts the regions, three by default, plays a feed into all of them at once, shows every answer,
+checks everything, and stays up. Leaves no process behind, however it ends.
 """
 
 from dataclasses import replace
@@ -26,6 +26,7 @@ from antiphon.up import (
     ScenarioOption,
     WanKind,
     WanOption,
+    Witness,
     local_config,
     print_addresses,
     running_regions,
@@ -45,15 +46,21 @@ def run(
     ] = None,
     mode: ModeOption = Mode.STRONG,
     regions: Regions = DEFAULT_REGIONS,
+    witness: Witness = None,
     wan: WanOption = WanKind.REALISTIC,
     scenario: ScenarioOption = None,
     package: PackageOption = None,
     base_port: BasePort = DEFAULT_BASE_PORT,
     aws_port: AwsPort = DEFAULT_AWS_PORT,
 ) -> None:
-    """Start three regions, play a feed into all of them, verify, and stay up."""
+    """Start the regions, play a feed into all of them, verify, and stay up."""
     config = local_config(
-        mode=mode, regions=regions, wan=wan, base_port=base_port, aws_port=aws_port
+        mode=mode,
+        regions=regions,
+        witness=witness,
+        wan=wan,
+        base_port=base_port,
+        aws_port=aws_port,
     )
     config, script = with_scenario(replace(config, package=package), scenario)
     lines = bundled_lines() if feed is None else lines_of_file(feed)

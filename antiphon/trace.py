@@ -204,7 +204,7 @@ class Regions:
         return Topology.all_active(self._connection.regions)
 
     def _states(self, region: str) -> Topology:
-        client, table = self._connection.dynamodb(region), self._settings.control_table
+        client, table = self._deps.shared_of(region), self._settings.control_table
         store = ControlStore(client, table=table, regions=self._settings.regions)
         return store.read()
 

@@ -1,4 +1,4 @@
-"""`antiphon up`: three regions on this machine, until Ctrl-C.
+"""`antiphon up`: the regions on this machine, until Ctrl-C.
 
 However it ends, on Ctrl-C, SIGTERM, a closed terminal or a failure, the regions are
 stopped first. Local only.
@@ -30,11 +30,11 @@ from antiphon.scenario_player import playing
 from antiphon.signals import signals_as_interrupts, signals_ignored
 from antiphon.terminal import heading, say
 from infra.deploy.secret_file import secret_in
+from infra.deploy.states import MEMBERS
 from infra.local.regions import EngineFailed, LocalConfig, LocalRegions, PortInUse
 
 CHECK_INTERVAL_S = 1.0
 DEFAULT_REGIONS = ",".join(LocalConfig().regions)
-MIN_REGIONS = 3
 CONSOLE = "antiphon.console"
 KEY_LENGTH = 16
 
@@ -53,7 +53,20 @@ class WanKind(StrEnum):
     NONE = "none"
 
 
-Regions = Annotated[str, typer.Option("--regions", help="Three regions, separated by commas.")]
+Regions = Annotated[
+    str,
+    typer.Option(
+        "--regions",
+        help="Three regions, separated by commas; or two; with --mode eventual up to five.",
+    ),
+]
+Witness = Annotated[
+    str | None,
+    typer.Option(
+        "--witness",
+        help="With two regions: one that only takes part in writes of the strong tables.",
+    ),
+]
 ModeOption = Annotated[Mode, typer.Option("--mode", help="How the event table is replicated.")]
 WanOption = Annotated[
     WanKind, typer.Option("--wan", help="Round trips like those between AWS regions, or none.")
@@ -102,6 +115,7 @@ def up(
     *,
     mode: ModeOption = Mode.STRONG,
     regions: Regions = DEFAULT_REGIONS,
+    witness: Witness = None,
     wan: WanOption = WanKind.REALISTIC,
     scenario: ScenarioOption = None,
     secret_file: SecretFile = None,
@@ -113,7 +127,12 @@ def up(
 ) -> None:
     """Start the regions on this machine and stay until Ctrl-C."""
     config = local_config(
-        mode=mode, regions=regions, wan=wan, base_port=base_port, aws_port=aws_port
+        mode=mode,
+        regions=regions,
+        witness=witness,
+        wan=wan,
+        base_port=base_port,
+        aws_port=aws_port,
     )
     config, script = with_scenario(config, scenario)
     config = replace(
@@ -150,26 +169,37 @@ def _secret_in(file: Path | None) -> str | None:
 
 
 def local_config(
-    *, mode: Mode = Mode.STRONG, regions: str, wan: WanKind, base_port: int, aws_port: int
+    *,
+    mode: Mode = Mode.STRONG,
+    regions: str,
+    witness: str | None = None,
+    wan: WanKind,
+    base_port: int,
+    aws_port: int,
 ) -> LocalConfig:
     """Check the options of a local run; raises Problem if they cannot work together."""
     names = tuple(name.strip() for name in regions.split(",") if name.strip())
-    if len(set(names)) != MIN_REGIONS or len(names) != MIN_REGIONS:
-        raise Problem(f"three different regions are needed, not: {regions}")
+    if witness is None and len(names) == MEMBERS - 1:
+        # Any will do here: nothing runs in it.
+        witness = next(name for name in LocalConfig().regions if name not in names)
     if aws_port in range(base_port, base_port + len(names) + 1):
         raise Problem(
             f"--aws-port {aws_port} is one of the ports {base_port} to {base_port + len(names)} "
             "that --base-port takes for the regions; choose another"
         )
     kind: Literal["realistic", "none"] = "realistic" if wan is WanKind.REALISTIC else "none"
-    return LocalConfig(
-        regions=names,
-        mode=mode.value,
-        wan=kind,
-        base_port=base_port,
-        aws_port=aws_port,
-        console=CONSOLE,
-    )
+    try:
+        return LocalConfig(
+            regions=names,
+            witness=witness,
+            mode=mode.value,
+            wan=kind,
+            base_port=base_port,
+            aws_port=aws_port,
+            console=CONSOLE,
+        )
+    except ValueError as error:
+        raise Problem(str(error)) from error
 
 
 def with_scenario(config: LocalConfig, name: str | None) -> tuple[LocalConfig, Scenario | None]:
@@ -185,7 +215,9 @@ def running_regions(config: LocalConfig) -> Iterator[LocalRegions]:
     """Start local regions and stop them however the block ends, signals included."""
     regions = LocalRegions(config, progress=lambda text: say(f"  {text}", style="dim"))
     with signals_as_interrupts():
-        say(f"Starting {len(config.regions)} regions: {', '.join(config.regions)}", style="bold")
+        witness = f", and a witness in {config.witness}" if config.witness else ""
+        names = ", ".join(config.regions)
+        say(f"Starting {len(config.regions)} regions: {names}{witness}", style="bold")
         started_s = time.monotonic()
         try:
             regions.start()

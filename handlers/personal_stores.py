@@ -14,6 +14,7 @@ from handlers.clients import Clients
 from handlers.edge import Edge
 from handlers.metrics import DEAD_LETTERS, Meter, counted
 from handlers.settings import Settings
+from handlers.shared_tables import SharedTables
 from projections.builds import BuildStore, Registered
 from projections.erasure import ViewErasure
 from projections.letters import LetterStore
@@ -21,7 +22,7 @@ from projections.projection import Projection
 from projections.responses import ResponseStore
 
 
-class PersonalStores:
+class PersonalStores(SharedTables):
     """Builds them for one function; each of its own region once."""
 
     settings: Settings
@@ -82,7 +83,7 @@ class PersonalStores:
         """Return the subjects' keys as any region reaches them: an operator's affair."""
         settings = self.settings
         return SubjectKeys(
-            self._clients.dynamodb(region),
+            self.shared_of(region),
             self._clients.kms(region),
             table=settings.keys_table,
             kms_key=settings.kms_key,

@@ -12,12 +12,13 @@ from eventstore.log import DynamoDBLog
 from handlers.clients import Clients
 from handlers.edge import Edge
 from handlers.settings import Settings
+from handlers.shared_tables import SharedTables
 from projections.control import Control
 from projections.homes import HomesStore, KnownHomes
 from projections.regions import ControlStore, Topology
 
 
-class RegionalLogs:
+class RegionalLogs(SharedTables):
     """Knows the logs of all regions for one function, the regions' states and the homes."""
 
     settings: Settings
@@ -32,7 +33,7 @@ class RegionalLogs:
     @cached_property
     def control(self) -> Control:
         regions = self.settings.regions
-        client = self._clients.dynamodb(self.settings.region)
+        client = self.shared_of(self.settings.region)
         return Control(
             ControlStore(client, table=self.settings.control_table, regions=regions),
             elapsed_s=self.edge.clock.elapsed_s,
@@ -48,7 +49,7 @@ class RegionalLogs:
     @cached_property
     def homes(self) -> KnownHomes:
         """The homes of the aggregates, where they have any."""
-        client = self._clients.dynamodb(self.settings.region)
+        client = self.shared_of(self.settings.region)
         return KnownHomes(
             HomesStore(client, table=self.settings.control_table),
             region=self.settings.region,

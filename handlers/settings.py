@@ -113,6 +113,8 @@ class Settings(EdgeBounds, ReadBounds, Bounds):
             apply a command before it is answered.
         mode: how the event table is replicated, which must be the same in all regions: STRONG,
             or EVENTUAL, where each aggregate is appended to in its home region.
+        states_in: the regions that have the tables of control and keys, which are strongly
+            consistent in either mode, the nearest to this one first; all have them if left out.
         secret: what identifiers, tokens and consistency tokens are keyed with.
         generation: one more with each restore of the log, the same in every region: consistency
             tokens of an earlier one are refused.
@@ -139,6 +141,7 @@ class Settings(EdgeBounds, ReadBounds, Bounds):
     region: Annotated[str, Field(validation_alias="AWS_REGION", min_length=4)]
     regions: Annotated[tuple[str, ...], Field(min_length=2, max_length=5)]
     mode: Literal["STRONG", "EVENTUAL"]
+    states_in: tuple[str, ...] = ()
     secret: SecretStr
     generation: Annotated[int, Field(ge=1, le=10_000)] = 1
     account: Annotated[str, StringConstraints(pattern=r"^\d{12}$")]
@@ -166,7 +169,7 @@ class Settings(EdgeBounds, ReadBounds, Bounds):
     grants: Mapping[str, tuple[Grant, ...]] = {}
     replayer: str = ""
 
-    @field_validator("regions", "extensions", mode="before")
+    @field_validator("regions", "states_in", "extensions", mode="before")
     @classmethod
     def _split(cls, value: Any) -> Any:
         if not isinstance(value, str):
@@ -194,6 +197,8 @@ class Settings(EdgeBounds, ReadBounds, Bounds):
             raise ValueError("regions names a region twice")
         if self.region not in self.regions:
             raise ValueError(f"regions does not list this region, {self.region}")
+        if strangers := sorted(set(self.states_in) - set(self.regions)):
+            raise ValueError(f"states_in names {', '.join(strangers)}, which regions does not")
         if self.builds_hold_s <= 2 * self.builds_fresh_s:
             raise ValueError("builds_hold_s must be more than twice builds_fresh_s")
         if self.token_window_s > self.answer_kept_s:

@@ -226,6 +226,8 @@ def _resource(told: Any, resources: Mapping[str, Any]) -> tuple[str, bool]:
     if not isinstance(told, dict) or "Fn::Sub" not in told:
         return _named(_logical(told), resources), False
     text = told["Fn::Sub"]
+    # With variables of its own: none of them opens it to other regions where states are here.
+    text = text[0] if isinstance(text, list) else text
     plain = text.replace("${AWS::Partition}", "aws").replace("AWS::", "")
     if match := _ARN.fullmatch(plain):
         return match["name"].replace("/index/", "/"), match["region"] == "*"

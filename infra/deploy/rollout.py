@@ -15,7 +15,13 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from infra.deploy.secret_file import secret_in
 from infra.deploy.stacks import Stack, template_of
-from infra.deploy.system import Refused, System, global_parameters, region_parameters
+from infra.deploy.system import (
+    Refused,
+    System,
+    global_parameters,
+    region_parameters,
+    states_parameters,
+)
 
 GLOBAL_STACK = "antiphon-global"
 REGION_STACK = "antiphon-region"
@@ -91,6 +97,7 @@ class Rollout:
             template=template_of("region.yaml"),
             parameters={
                 **region_parameters(self.system),
+                **states_parameters(self.system, region),
                 **code,
                 "Secret": secret,
                 "EventsStreamArn": stream_of(self.clients("dynamodb", region)),

@@ -13,6 +13,7 @@ import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from infra.deploy.stacks import template_of
+from infra.deploy.states import MEMBERS, MOST_REGIONS, by_continent, states_in, table_regions
 
 # Of the developer guide, "How DynamoDB global tables work", 2026-11: the three sets in which
 # strong tables began, any three of which may go together since, and Mumbai.
@@ -24,12 +25,11 @@ STRONG_REGIONS = frozenset(
         "ap-south-1",
     }
 )  # fmt: skip
-_MEMBERS = 3
 # What deploying finds out itself, or has a place of its own for.
 _OWN_PARAMETERS = frozenset(
     {
         "Regions", "Extensions", "EventsStreamArn", "CodeBucket", "CodeKey", "Secret", "Generation",
-        "PersonalKeyArn", "Mode", "Architecture", "AlarmTopicArn",
+        "PersonalKeyArn", "Mode", "StatesIn", "Architecture", "AlarmTopicArn",
     }
 )  # fmt: skip
 
@@ -52,7 +52,8 @@ class System(BaseModel):
     """A deployment.
 
     Attributes:
-        regions: those with functions and a replica; the global stack is in the first.
+        regions: those with functions and a replica; the global stack is in the first, and of more
+            than three the first three have the regions' states and the keys.
         witness: a region that holds only what a strong table needs to agree, in place of a third.
         secret_file: holds what identifiers are keyed with; made at the first deployment.
         include: directories of modules that go into the functions' package besides Antiphon's.
@@ -60,6 +61,8 @@ class System(BaseModel):
         parameters: of infra/sam/region.yaml, the same in every region.
         alarms: parameters of infra/sam/alarms.yaml.
         alarm_topics: the SNS topic that is told of alarms, by region.
+        states_near: whom a region that has no states and keys of its own asks for them first; one
+            of the same continent if left out.
         also_strong: regions that strong tables may be in and that this version does not know of.
     """
 
@@ -76,6 +79,7 @@ class System(BaseModel):
     parameters: dict[str, _Text] = {}
     alarms: dict[str, _Text] = {}
     alarm_topics: dict[str, str] = {}
+    states_near: dict[str, str] = {}
     also_strong: tuple[str, ...] = ()
 
     @property
@@ -88,9 +92,11 @@ class System(BaseModel):
         members = [*self.regions, *([self.witness] if self.witness else [])]
         if len(set(members)) != len(members):
             raise ValueError(f"a region is named twice: {', '.join(members)}")
-        if len(members) != _MEMBERS:
-            raise ValueError(_why_not_so_many(len(self.regions), self.witness))
-        unknown = [name for name in members if name not in STRONG_REGIONS | set(self.also_strong)]
+        if why := _why_not_so_many(len(self.regions), self.witness, mode=self.mode):
+            raise ValueError(why)
+        # Of more regions the others need no strong table of their own.
+        strong = members[:MEMBERS]
+        unknown = [name for name in strong if name not in STRONG_REGIONS | set(self.also_strong)]
         if unknown:
             raise ValueError(
                 f"{', '.join(unknown)}: DynamoDB is not known to have strongly consistent global "
@@ -98,11 +104,22 @@ class System(BaseModel):
                 f"{', '.join(sorted(STRONG_REGIONS))}; one that was added since may be named "
                 "under also_strong"
             )
+        self._check_states_near()
         if strangers := sorted(self.alarm_topics.keys() - set(self.regions)):
             raise ValueError(f"alarm_topics names {', '.join(strangers)}, which is not deployed to")
         _check_parameters("region.yaml", self.parameters, under="parameters")
         _check_parameters("alarms.yaml", self.alarms, under="alarms")
         return self
+
+    def _check_states_near(self) -> None:
+        have, ask = self.regions[:MEMBERS], set(self.regions[MEMBERS:])
+        for region, near in self.states_near.items():
+            if region not in ask or near not in have:
+                others = ", ".join(sorted(ask)) or "no region: all have their own"
+                raise ValueError(
+                    f"states_near: {region}: {near}: it says of {others}, "
+                    f"which of {', '.join(have)} it asks first"
+                )
 
 
 def system_of(file: Path) -> System:
@@ -126,14 +143,7 @@ def system_of(file: Path) -> System:
 
 def global_parameters(system: System) -> dict[str, str]:
     """Return the parameters of infra/sam/global.yaml."""
-    second, third = [*system.regions[1:], ""][:2]
-    return {
-        "FirstRegion": system.first,
-        "SecondRegion": second,
-        "ThirdRegion": third,
-        "WitnessRegion": system.witness or "",
-        "MultiRegionConsistency": system.mode.upper(),
-    }
+    return table_regions(system.regions, witness=system.witness, mode=system.mode)
 
 
 def region_parameters(system: System) -> dict[str, str]:
@@ -148,8 +158,25 @@ def region_parameters(system: System) -> dict[str, str]:
     }
 
 
-def _why_not_so_many(regions: int, witness: str | None) -> str:
-    if witness is None and regions == _MEMBERS - 1:
+def states_parameters(system: System, region: str) -> dict[str, str]:
+    """Return the parameters of infra/sam/region.yaml that say whom a region asks for states."""
+    near = system.states_near.get(region)
+
+    def distance(here: str, there: str) -> float:
+        return -1.0 if there == near else by_continent(here, there)
+
+    return {"StatesIn": ",".join(states_in(system.regions, region, distance=distance))}
+
+
+def _why_not_so_many(regions: int, witness: str | None, *, mode: str) -> str | None:
+    """Return why there cannot be so many regions; None if there can."""
+    if regions == MEMBERS - 1 and witness is not None:
+        return None
+    if witness is None and (
+        regions == MEMBERS or (mode == "eventual" and MEMBERS < regions <= MOST_REGIONS)
+    ):
+        return None
+    if witness is None and regions == MEMBERS - 1:
         return (
             "two regions alone cannot agree while one is away: name a third region, or a witness, "
             "which has no functions and holds nothing that can be read"
@@ -157,7 +184,8 @@ def _why_not_so_many(regions: int, witness: str | None) -> str:
     told = f"{regions} regions" + (" and a witness" if witness else "")
     return (
         f"{told}: a strongly consistent global table has three replicas, or two and a witness, "
-        "and the regions' states are in one in either mode"
+        "and the regions' states are in one in either mode; only with mode eventual are there "
+        f"more regions, {MOST_REGIONS} at most and without a witness"
     )
 
 

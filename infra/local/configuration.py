@@ -12,10 +12,9 @@ from pathlib import Path
 from typing import Literal
 
 from handlers.access import name_of_key
+from infra.deploy.states import MEMBERS, MOST_REGIONS
 
 DEFAULT_REGIONS = ("us-east-1", "eu-west-1", "ap-south-1")
-# A strong global table has exactly three replicas, or two and a witness.
-_REPLICAS = 3
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,6 +22,9 @@ class LocalConfig:
     """What to run, and where.
 
     Attributes:
+        regions: two to five; three, or two and a witness, where the event table is strong.
+        witness: a region without functions and without data that can be read, which takes part in
+            writes of the strong tables in place of a third; named if there are two regions.
         mode: how the event table is replicated; the control table is always strong.
         wan: "realistic" has the round trips of `replication.ROUND_TRIPS_MS`, "none" has none.
         base_port: region number n, counted from 1, listens on base_port + n.
@@ -44,6 +46,7 @@ class LocalConfig:
     """
 
     regions: tuple[str, ...] = DEFAULT_REGIONS
+    witness: str | None = None
     mode: Literal["strong", "eventual"] = "strong"
     wan: Literal["realistic", "none"] = "realistic"
     base_port: int = 8100
@@ -71,6 +74,14 @@ class LocalConfig:
         """Refuse what cannot be run."""
         if self.mode not in {"strong", "eventual"}:
             raise ValueError(f"there is no mode {self.mode!r}: it is 'strong' or 'eventual'")
-        if len(set(self.regions)) != _REPLICAS or len(self.regions) != _REPLICAS:
-            # In eventual mode, too: the control table is strongly consistent.
-            raise ValueError(f"{_REPLICAS} different regions are needed: {self.regions}")
+        members = [*self.regions, *([self.witness] if self.witness else [])]
+        if len(set(members)) != len(members):
+            raise ValueError(f"a region is named twice: {', '.join(members)}")
+        two = len(self.regions) == MEMBERS - 1
+        most = MOST_REGIONS if self.mode == "eventual" else MEMBERS
+        # In eventual mode, too: the control table is strongly consistent.
+        if not MEMBERS - 1 <= len(self.regions) <= most or two != (self.witness is not None):
+            raise ValueError(
+                f"{MEMBERS} regions are needed, or two and a witness; in eventual mode there may "
+                f"be {MOST_REGIONS}, without a witness: {', '.join(members)}"
+            )

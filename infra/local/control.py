@@ -101,7 +101,7 @@ class Control:
 
     async def _calm(self) -> None:
         """End every fault. What was set wrong is set right before anything starts again."""
-        skewed = [r for r in self._network.links.regions if self._network.faults.skew_ms(r)]
+        skewed = [r for r in self._network.faults.regions if self._network.faults.skew_ms(r)]
         self._network.faults.calm()
         self._network.links.heal()
         self._network.changed()
@@ -112,7 +112,8 @@ class Control:
 
     def _state(self) -> dict[str, Any]:
         faults = self._network.faults
-        regions = self._network.links.regions
+        # Not a witness, in which nothing runs; its links are links as any other.
+        regions = faults.regions
         return {
             "regions": list(regions),
             "links": [

@@ -19,8 +19,10 @@ from botocore.config import Config
 from infra.deploy.package import PACKAGES, PROJECT
 from infra.deploy.rollout import GLOBAL_STACK, PERSONAL_KEY, REGION_STACK, stream_of, upload_code
 from infra.deploy.stacks import Stack, StackFailed, template_of
+from infra.deploy.states import states_in, table_regions
 from infra.local.children import EngineFailed
 from infra.local.engines import ACCOUNT, Engine
+from infra.local.replication import round_trip_ms
 
 _STACK_TIMEOUT_S = 60.0
 _STACK_PAUSE_S = 0.05
@@ -38,19 +40,12 @@ class Deployment:
             region_name=engine.region,
         )
 
-    def deploy_global(self, regions: Sequence[str], *, mode: str) -> None:
+    def deploy_global(self, regions: Sequence[str], *, witness: str | None, mode: str) -> None:
         """Make the global tables' stack, which owns the replicas of all regions."""
-        others = [region for region in regions if region != self._region]
-        second, third = [*others, "", ""][:2]
         self._put(
             GLOBAL_STACK,
             template=template_of("global.yaml"),
-            parameters={
-                "FirstRegion": self._region,
-                "SecondRegion": second,
-                "ThirdRegion": third,
-                "MultiRegionConsistency": mode.upper(),
-            },
+            parameters=table_regions(regions, witness=witness, mode=mode),
         )
 
     def make_personal_key(self) -> None:
@@ -83,6 +78,7 @@ class Deployment:
             parameters={
                 "Regions": ",".join(regions),
                 "Mode": mode.upper(),
+                "StatesIn": ",".join(states_in(regions, self._region, distance=round_trip_ms)),
                 "EventsStreamArn": stream_of(self._client("dynamodb")),
                 **code_at,
                 "Secret": secret,

@@ -44,11 +44,13 @@ class _RegionFaults:
 class Faults:
     """The faults of a running system, but for cuts and delays, which are the links' own."""
 
-    def __init__(self, links: Links, *, seed: int) -> None:
+    def __init__(self, links: Links, *, seed: int, regions: Sequence[str] | None = None) -> None:
+        """Args: regions: those that something runs in; all of the network if left out."""
+        self.regions = links.regions if regions is None else tuple(regions)
         self._links = links
         self._chance = random.Random(seed)  # noqa: S311 - faults, nothing secret
         self._by_link: dict[frozenset[str], _LinkFaults] = {}
-        self._by_region = {region: _RegionFaults() for region in links.regions}
+        self._by_region = {region: _RegionFaults() for region in self.regions}
 
     def lose(self, order: Lose) -> None:
         """Lose requests or answers from now on. Raises: ValueError for no such link."""

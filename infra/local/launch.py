@@ -166,6 +166,7 @@ class Launch:
             module="infra.local.wan",
             settings={
                 "regions": self.config.regions,
+                "witness": self.config.witness,
                 "round_trips": self.config.wan,
                 "engines": {engine.region: engine.url for engine in engines},
                 "journal": {"url": journal.url, "region": journal.region},

@@ -29,7 +29,7 @@ class Network:
     def __init__(self, links: Links, faults: Faults) -> None:
         self.links = links
         self.faults = faults
-        self.watch = Watch(links.regions)
+        self.watch = Watch(faults.regions)
         # Ways between regions that are being taken now, by (from, to).
         self.under_way: Counter[tuple[str, str]] = Counter()
         self._changed = asyncio.Event()

@@ -1,4 +1,4 @@
-"""Three regions on one machine: start all of it, deploy, check, and stop all of it.
+"""The regions on one machine: start all of it, deploy, check, and stop all of it.
 
 Leaves no process and no temporary file behind, however this process ends; the
 logs stay, for whoever wants to know why. Keeps no data: every start is a new,
@@ -132,7 +132,7 @@ class LocalRegions:
             wait_until_ready(engine.child, f"{engine.url}/_ministack/health")
         wait_until_ready(*started.wan)
         deployments = [Deployment(engine) for engine in started.engines]
-        deployments[0].deploy_global(regions, mode=mode)
+        deployments[0].deploy_global(regions, witness=self._config.witness, mode=mode)
         Deployment(started.journal).make_personal_key()
         with ThreadPoolExecutor() as pool:
             running = [

@@ -119,7 +119,14 @@ class TableControl:
         name = request["TableName"]
         description = await self._describe(name, region)
         change = read_change(request)
-        after = members_after(before, change, name=name, here=region, known=self._engines)
+        after = members_after(
+            before,
+            change,
+            name=name,
+            here=region,
+            known=self._engines,
+            witnesses=self._network.links.regions,
+        )
         self._check_alive({*before.replicas, *after.replicas})
         if before.mode is None and after.mode == "STRONG":
             await self._check_can_be_strong(description, region)

@@ -94,15 +94,23 @@ def _actions(updates: Any) -> list[tuple[str, str]]:
 
 
 def members_after(
-    before: Members, change: Change, *, name: str, here: str, known: Collection[str]
+    before: Members,
+    change: Change,
+    *,
+    name: str,
+    here: str,
+    known: Collection[str],
+    witnesses: Collection[str] | None = None,
 ) -> Members:
     """Who takes part once a change is made. Raises: Refused if DynamoDB would not make it.
 
     Args:
         here: the region that is called.
         known: the regions that there are.
+        witnesses: those that can have a witness; the same if left out.
     """
-    _check_regions(before, change, name=name, here=here, known=known)
+    places = known if witnesses is None else witnesses
+    _check_regions(before, change, name=name, here=here, known=known, places=places)
     mode = before.mode or change.mode or "EVENTUAL"
     if before.mode is not None and change.mode not in {None, before.mode}:
         raise Refused(
@@ -128,15 +136,21 @@ def members_after(
 
 
 def _check_regions(
-    before: Members, change: Change, *, name: str, here: str, known: Collection[str]
+    before: Members,
+    change: Change,
+    *,
+    name: str,
+    here: str,
+    known: Collection[str],
+    places: Collection[str],
 ) -> None:
     touched = (*change.created, *change.updated, *change.deleted)
-    witnesses = [change.witness_created, change.witness_deleted]
-    for region in (*touched, *(witness for witness in witnesses if witness)):
-        if region not in known:
-            raise Refused(
-                invalid(f"Region {region} is not available here; there are {', '.join(known)}")
-            )
+    witnesses = [one for one in (change.witness_created, change.witness_deleted) if one]
+    for there, named in ((known, touched), (places, witnesses)):
+        for region in named:
+            if region not in there:
+                told = f"Region {region} is not available here; there are {', '.join(there)}"
+                raise Refused(invalid(told))
     if here in touched:
         raise Refused(
             invalid(

@@ -195,10 +195,13 @@ class Wan:
     def __init__(self, settings: Any, calls: EngineCalls) -> None:
         regions = tuple(settings["regions"])
         realistic = settings["round_trips"] == "realistic"
-        links = Links(regions, round_trips_ms=round_trips(regions, realistic=realistic))
+        witness = (settings["witness"],) if settings.get("witness") else ()
+        members = (*regions, *witness)
+        links = Links(members, round_trips_ms=round_trips(members, realistic=realistic))
         self._calls = calls
         self._engines: dict[str, str] = settings["engines"]
-        self._network = Network(links, Faults(links, seed=int(settings.get("seed", 1))))
+        faults = Faults(links, seed=int(settings.get("seed", 1)), regions=regions)
+        self._network = Network(links, faults)
         self._journal = Journal(**settings["journal"])
         self._tables = GlobalTables(
             journal=self._journal,

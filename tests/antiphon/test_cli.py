@@ -224,9 +224,13 @@ def test_get_command_shows_its_answer(system):
 @pytest.mark.parametrize(
     ("options", "told"),
     [
-        (["--regions", "us-east-1,eu-west-1"], "three different regions"),
-        (["--mode", "eventual", "--regions", "us-east-1,eu-west-1"], "three different regions"),
-        (["--regions", "us-east-1,eu-west-1,eu-west-1"], "three different regions"),
+        (["--regions", "us-east-1"], "3 regions are needed, or two and a witness"),
+        (["--mode", "eventual", "--regions", "us-east-1"], "3 regions are needed"),
+        (["--regions", "us-east-1,eu-west-1,eu-west-1"], "a region is named twice"),
+        (["--regions", "us-east-1,eu-west-1", "--witness", "eu-west-1"], "named twice"),
+        (["--regions", ",".join("abcd")], "in eventual mode there may be 5"),
+        (["--mode", "eventual", "--regions", ",".join("abcdef")], "there may be 5"),
+        (["--witness", "eu-west-2"], "in eventual mode there may be 5, without a witness"),
         (["--base-port", "4565"], "is one of the ports 4565 to 4568"),
         (["--base-port", "0"], "Invalid value"),
     ],

@@ -5,7 +5,14 @@ from pathlib import Path
 import pytest
 
 from infra.deploy.stacks import MAX_TEMPLATE_BYTES, TEMPLATES, StackFailed, body_of, template_of
-from infra.deploy.system import Refused, System, global_parameters, region_parameters, system_of
+from infra.deploy.system import (
+    Refused,
+    System,
+    global_parameters,
+    region_parameters,
+    states_parameters,
+    system_of,
+)
 
 WHOLE = """
 regions: [us-east-1, eu-west-1]
@@ -37,6 +44,8 @@ def test_a_file_says_all_that_is_deployed(tmp_path):
         "FirstRegion": "us-east-1",
         "SecondRegion": "eu-west-1",
         "ThirdRegion": "",
+        "FourthRegion": "",
+        "FifthRegion": "",
         "WitnessRegion": "eu-west-2",
         "MultiRegionConsistency": "STRONG",
     }
@@ -63,6 +72,33 @@ def test_a_file_says_all_that_is_deployed(tmp_path):
             "3 regions and a witness: a strongly consistent global table has three replicas",
         ),
         ("regions: [us-east-1, eu-west-1, af-south-1]", "af-south-1: DynamoDB is not known to"),
+        (
+            "regions: [us-east-1, eu-west-1, eu-west-2, us-west-2]",
+            "4 regions: a strongly .* only with mode eventual are there more regions",
+        ),
+        (
+            "regions: [a, b, c, d, e, f]\nmode: eventual",
+            "6 regions: .* 5 at most and without a witness",
+        ),
+        (
+            "regions: [us-east-1, eu-west-1, eu-west-2, us-west-2]\nmode: eventual\n"
+            "witness: ap-south-1",
+            "4 regions and a witness",
+        ),
+        ("regions: [us-east-1, eu-west-1]\nmode: eventual", "name a third region, or a witness"),
+        (
+            "regions: [af-south-1, us-east-1, eu-west-1, us-west-2]\nmode: eventual",
+            "af-south-1: DynamoDB is not known to",
+        ),
+        (
+            "regions: [us-east-1, eu-west-1, eu-west-2, us-west-2]\nmode: eventual\n"
+            "states_near: {us-west-2: us-west-2}",
+            "states_near: us-west-2: us-west-2: it says of us-west-2, which of us-east-1, eu-west-1",
+        ),
+        (
+            "regions: [us-east-1, eu-west-1, eu-west-2]\nstates_near: {eu-west-2: us-east-1}",
+            "it says of no region: all have their own",
+        ),
         ("regions: [us-east-1, eu-west-1, eu-west-2]\nmode: weak", "mode"),
         (
             "regions: [us-east-1, eu-west-1, eu-west-2]\nparameters: {Secret: x}",
@@ -84,6 +120,23 @@ def test_a_file_says_all_that_is_deployed(tmp_path):
 def test_what_cannot_be_is_refused_with_the_reason(tmp_path, text, why):
     with pytest.raises(Refused, match=why):
         system_of(written(tmp_path, text))
+
+
+def test_of_more_than_three_regions_the_first_three_have_the_states_and_others_ask_the_nearest():
+    regions = ("us-east-1", "eu-west-1", "ap-south-1", "eu-central-2", "sa-east-1")
+    # The last two need no strong tables of their own, which AWS does not offer there.
+    system = System(regions=regions, mode="eventual")
+    assert global_parameters(system)["FifthRegion"] == "sa-east-1"
+    assert states_parameters(system, "us-east-1") == {"StatesIn": "us-east-1,eu-west-1,ap-south-1"}
+    assert states_parameters(system, "eu-central-2") == {
+        "StatesIn": "eu-west-1,us-east-1,ap-south-1"
+    }
+    near = System(regions=regions, mode="eventual", states_near={"sa-east-1": "ap-south-1"})
+    assert states_parameters(near, "sa-east-1") == {"StatesIn": "ap-south-1,us-east-1,eu-west-1"}
+    for few in (regions[:3], regions[:2]):
+        witness = "eu-west-2" if len(few) == 2 else None
+        known = System(regions=few, mode="eventual", witness=witness)
+        assert states_parameters(known, "us-east-1") == {"StatesIn": ""}
 
 
 def test_a_region_that_strong_tables_have_come_to_since_may_be_named():

@@ -187,8 +187,11 @@ export function isIsolated(region) {
 
 /** The least that an answer can take, from the round trips of its region of origin. */
 export function floorMs(origin) {
-  const trips = (system.network?.links ?? []).filter((one) => one.a === origin || one.b === origin).map((one) => one.rtt_ms);
-  return trips.length ? Math.min(...trips) + Math.max(...trips) : null;
+  const links = (system.network?.links ?? []).filter((one) => one.a === origin || one.b === origin);
+  // A witness makes an append durable as well, but has nothing to apply.
+  const far = links.filter((one) => system.regions.includes(one.a) && system.regions.includes(one.b));
+  const ms = (some) => some.map((one) => one.rtt_ms);
+  return far.length ? Math.min(...ms(links)) + Math.max(...ms(far)) : null;
 }
 
 /** The regions that an unanswered commit still waits for. */

@@ -13,6 +13,7 @@ from infra.local.replication.links import (
     Link,
     Links,
     Route,
+    round_trip_ms,
     round_trips,
 )
 from infra.local.replication.strong import StrongReplication
@@ -27,5 +28,6 @@ __all__ = [
     "Links",
     "Route",
     "StrongReplication",
+    "round_trip_ms",
     "round_trips",
 ]
