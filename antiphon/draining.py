@@ -23,7 +23,7 @@ from antiphon.driving import drive, other_region
 from antiphon.homes import move_away
 from antiphon.problems import Problem
 from antiphon.reading import read_topology
-from antiphon.region_moves import open_home_moves, open_moves
+from antiphon.region_moves import check_consistent, open_home_moves, open_moves
 from antiphon.terminal import MS_PER_S, print_json, print_table, say
 from projections.regions import RegionState, Standing, Topology
 
@@ -60,6 +60,7 @@ def drain(
         raise Problem(
             f"in EVENTUAL mode its homes have to be taken, too: antiphon region evict {name}"
         )
+    check_consistent(connection, via=via)
     record(connection, "region drain --lost" if lost else "region drain", about=name, via=via)
     if homes is not None:
         # As planned, so that nothing it took is superseded; then it is no one's home.
@@ -89,6 +90,7 @@ def undrain(
     via = other_region(connection, name)
     moves = open_moves(connection, via=via)
     homes = open_home_moves(connection, via=via)
+    check_consistent(connection, via=via)
     record(connection, "region undrain", about=name, via=via)
     if moves.states.read().state(name) is not RegionState.ACTIVE or homes is None:
         drive(moves.undrain(name), again=f"antiphon region undrain {name}")
@@ -115,6 +117,7 @@ def evict(
     if homes is None:
         told = "in STRONG mode no region has to be evicted; leave it out"
         raise Problem(f"{told}: antiphon region drain {name} --lost")
+    check_consistent(connection, via=via)
     record(connection, "region evict", about=name, via=via)
     drive(homes.take(name), again=f"antiphon region evict {name}")
     drive(open_moves(connection, via=via).drain_lost(name), again=f"antiphon region evict {name}")

@@ -20,7 +20,7 @@ from antiphon.connection import (
 from antiphon.driving import drive, other_region
 from antiphon.problems import Problem, new_command_group
 from antiphon.reading import CONTROL_TABLE
-from antiphon.region_moves import open_home_moves
+from antiphon.region_moves import check_consistent, open_home_moves
 from antiphon.terminal import print_json, print_table, say
 from projections.homes import HomesStore
 from projections.rehoming import HomeMoves
@@ -76,11 +76,13 @@ def show(
         print_json(told.model_dump(mode="json"))
         return
     rows = []
-    for region in connection.regions:
+    strangers = {slot.home for slot in told.slots} - set(connection.regions)
+    for region in (*connection.regions, *sorted(strangers)):
         mine = [slot for slot in told.slots if slot.home == region]
         leaving = sum(slot.to is not None for slot in mine)
         taken = sorted({slot.taken_from for slot in mine if slot.taken_from is not None})
-        rows.append((region, str(len(mine)), str(leaving), ", ".join(taken)))
+        named = f"{region} (no region here)" if region in strangers else region
+        rows.append((named, str(len(mine)), str(leaving), ", ".join(taken)))
     print_table(("region", "slots", "being moved", "taken by force from"), rows)
 
 
@@ -95,9 +97,11 @@ def move(
     """Move all slots of a region to others as planned: nothing that it took is superseded."""
     connection = Connection.open(base_port=base_port, aws_port=aws_port)
     via = other_region(connection, name)
+    target = connection.region_named(to) if to else None
+    check_consistent(connection, via=via)
     moves = moves_of(connection, via=via)
     record(connection, "homes move", about=f"{name} to {to or 'the others'}", via=via)
-    move_away(moves, name, to=connection.region_named(to) if to else None)
+    move_away(moves, name, to=target)
     say(f"{name} is the home of no slot any more.", style="green")
 
 
@@ -113,6 +117,7 @@ def stay(*, base_port: BasePort = DEFAULT_BASE_PORT, aws_port: AwsPort = DEFAULT
     """Give up the moves that were left off: their slots take commands again where they are."""
     connection = Connection.open(base_port=base_port, aws_port=aws_port)
     moves = moves_of(connection, via=connection.regions[0])
+    check_consistent(connection, via=connection.regions[0])
     record(connection, "homes stay")
     count = moves.stay()
     say(f"{count} slots stay where they are.")

@@ -39,6 +39,25 @@ CALL_AGAIN_S = 2.0
 T = TypeVar("T")
 
 
+def check_consistent(connection: Connection, *, via: str) -> None:
+    """Refuse to move regions or homes where not all regions see one truth about them.
+
+    Two operators could otherwise both be right: one epoch of a slot would have two homes, and what
+    was answered would be written over.
+
+    Raises: Problem
+    """
+    deps = dependencies_of(connection, via)
+    table = deps.settings.control_table
+    found = deps.shared_of(via).describe_table(TableName=table)["Table"]
+    if (mode := found.get("MultiRegionConsistency")) != "STRONG":
+        told = f"{table} is {mode or 'in one region'}, not strongly consistent over regions"
+        raise Problem(
+            f"{told}: homes and the regions' states stay as they are. To move them, deploy "
+            "infra/sam/global.yaml anew, whose control table is, and copy the log there"
+        )
+
+
 def open_moves(connection: Connection, *, via: str) -> RegionMoves:
     """Return the moves of regions as seen from the region `via`."""
     deps = dependencies_of(connection, via)

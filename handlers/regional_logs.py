@@ -53,6 +53,7 @@ class RegionalLogs(SharedTables):
         return KnownHomes(
             HomesStore(client, table=self.settings.control_table),
             region=self.settings.region,
+            regions=self.settings.regions,
             elapsed_s=self.edge.clock.elapsed_s,
             fresh_s=self.settings.homes_fresh_s,
         )

@@ -47,6 +47,9 @@ class FirstThatAnswers:
     def put_item(self, **request: Any) -> Any:
         return self._call("put_item", request)
 
+    def describe_table(self, **request: Any) -> Any:
+        return self._call("describe_table", request)
+
     def update_item(self, **request: Any) -> Any:
         return self._call("update_item", request)
 

@@ -7,7 +7,7 @@ state before (`rehoming`): so one region at a time appends, though no clock is c
 """
 
 import zlib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -89,7 +89,8 @@ class Homes(BaseModel):
             if region == slot.home:
                 raise RegionRefused(f"{region} is the home of slot {number} already")
             if slot.to is not None and not by_force:
-                raise RegionRefused(f"slot {number} is being moved to {slot.to} already")
+                told = f"slot {number} is being moved to {slot.to} already"
+                raise RegionRefused(f"{told}; go on with that, or end it: antiphon homes stay")
             if slot.taken_from is not None and by_force:
                 told = f"slot {number} was taken from {slot.taken_from} by force, which is not back"
                 raise RegionRefused(f"{told}; bring it back first, or have {slot.home} back")
@@ -186,6 +187,7 @@ class KnownHomes(Fresh[Homes]):
     Args:
         store: where they are.
         region: the own one.
+        regions: all that there are.
         elapsed_s: a monotonic clock.
         fresh_s: how long, in seconds, this region may append by what was read.
 
@@ -196,6 +198,7 @@ class KnownHomes(Fresh[Homes]):
         store: HomesStore,
         *,
         region: str,
+        regions: Collection[str],
         elapsed_s: Callable[[], float],
         fresh_s: float,
     ) -> None:
@@ -206,12 +209,20 @@ class KnownHomes(Fresh[Homes]):
             fresh_s=fresh_s,
         )
         self._region = region
+        self._regions = frozenset(regions)
 
     def held(self, aggregate_id: str) -> Tenure:
         """Return the tenure that this region has; raises: as `Tenures.held`."""
         slot = self.current().of(aggregate_id)
         if slot.to is not None:
             raise StoreUnavailable(f"the aggregate is being moved from {slot.home} to {slot.to}")
+        if slot.home not in self._regions:
+            # Whoever went on would append without what that region has.
+            there = ", ".join(sorted(self._regions))
+            told = (
+                f"slot {slot_of(aggregate_id)} is at home in {slot.home}, which is no region here"
+            )
+            raise StoreUnavailable(f"{told} ({there}); deploy with it, or bring the homes back")
         if slot.home != self._region:
             raise NotHome(slot.home)
         return Tenure(slot.epoch, slot.taken)

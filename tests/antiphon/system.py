@@ -74,6 +74,7 @@ class System:
         self.operations: list[str] = []
         self.refuses: str | None = None
         self.settings = dict(SETTINGS)
+        self.consistency = "STRONG"
         self._news = threading.Condition(threading.RLock())
         self.base_port, servers = consecutive_servers(len(REGIONS))
         self.aws_port = servers[0].server_port
@@ -248,6 +249,8 @@ class System:
         self.operations.append(operation)
         if operation == self.refuses:
             return 400, {"__type": "AccessDeniedException", "message": "you may not"}, {}
+        if operation == "DescribeTable":
+            return 200, {"Table": {"MultiRegionConsistency": self.consistency}}, {}
         if operation == "BatchGetItem":
             return self._batch(region, request["RequestItems"])
         items = self.tables.get((region, request["TableName"]), [])

@@ -29,6 +29,9 @@ alarm_topics: {us-east-1: "arn:aws:sns:us-east-1:123456789012:oncall"}
 """
 
 
+FOUR = "regions: [us-east-1, eu-west-1, eu-west-2, us-west-2]"
+
+
 def written(folder: Path, text: str) -> Path:
     file = folder / "antiphon.yaml"
     file.write_text(text)
@@ -81,8 +84,7 @@ def test_a_file_says_all_that_is_deployed(tmp_path):
             "6 regions: .* 5 at most and without a witness",
         ),
         (
-            "regions: [us-east-1, eu-west-1, eu-west-2, us-west-2]\nmode: eventual\n"
-            "witness: ap-south-1",
+            f"{FOUR}\nmode: eventual\nwitness: ap-south-1",
             "4 regions and a witness",
         ),
         ("regions: [us-east-1, eu-west-1]\nmode: eventual", "name a third region, or a witness"),
@@ -91,9 +93,8 @@ def test_a_file_says_all_that_is_deployed(tmp_path):
             "af-south-1: DynamoDB is not known to",
         ),
         (
-            "regions: [us-east-1, eu-west-1, eu-west-2, us-west-2]\nmode: eventual\n"
-            "states_near: {us-west-2: us-west-2}",
-            "states_near: us-west-2: us-west-2: it says of us-west-2, which of us-east-1, eu-west-1",
+            f"{FOUR}\nmode: eventual\nstates_near: {{us-west-2: us-west-2}}",
+            "states_near: us-west-2: us-west-2: it says of us-west-2, which of us-east-1, eu-w",
         ),
         (
             "regions: [us-east-1, eu-west-1, eu-west-2]\nstates_near: {eu-west-2: us-east-1}",

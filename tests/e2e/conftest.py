@@ -52,9 +52,10 @@ class Running:
     base_port: int
     aws_port: int
     directory: Path = Path()
+    regions: tuple[str, ...] = REGIONS
 
     def url(self, region: str) -> str:
-        return f"http://127.0.0.1:{self.base_port + 1 + REGIONS.index(region)}"
+        return f"http://127.0.0.1:{self.base_port + 1 + self.regions.index(region)}"
 
     def post(self, region: str, body: Any, **headers: str) -> httpx.Response:
         content = {"json": body} if isinstance(body, dict) else {"content": body}

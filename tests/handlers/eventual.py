@@ -81,6 +81,7 @@ class EventualNetwork(Network):
         deps.__dict__["homes"] = KnownHomes(
             _HomesFrom(self, region),  # type: ignore[arg-type]
             region=region,
+            regions=REGIONS,
             elapsed_s=lambda: self.elapsed_s,
             fresh_s=deps.settings.homes_fresh_s,
         )
