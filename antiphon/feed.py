@@ -95,8 +95,13 @@ def play_and_report(connection: Connection, plan: Plan, *, pace: Pace, as_json: 
     started_s = time.monotonic()
     with display.live():
         asyncio.run(_play(connection, plan.subjects, ledger=ledger, pace=pace))
-    drained = read_topology(connection).ever_drained
-    violations = judge(ledger, regions=connection.regions, drained=drained)
+    topology = read_topology(connection)
+    violations = judge(
+        ledger,
+        regions=connection.regions,
+        drained=topology.ever_drained,
+        adopters={region: one.adopters for region, one in topology.standings.items()},
+    )
     scores = score(ledger, wan=wan, elapsed_s=time.monotonic() - started_s, violations=violations)
     if as_json:
         told = [violation.model_dump() for violation in violations]

@@ -110,6 +110,7 @@ def print_summary(scores: Scores, *, unmatched: int) -> None:
     optional = [
         ("not recorded", scores.not_recorded, "refused before the log, or never received"),
         ("sent again", scores.sent_again, "after an overload, a lost connection or a conflict"),
+        ("superseded", scores.superseded, "accepted by a region then evicted; decided anew"),
         ("answered before", scores.answered_earlier, "in an earlier play of the same commands"),
         ("redelivered", scores.redelivered, "answers that came more than once"),
         ("reads put off", scores.token_reads_not_caught_up, "not caught up in time, and said so"),

@@ -16,6 +16,8 @@ DETAIL_TYPES = {
     "rejected": "CommandRejected",
     "unchanged": "CommandUnchanged",
 }
+# Told of a command that a region had accepted when it was evicted: it has no effect that counts.
+SUPERSEDED = "CommandSuperseded"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,8 +68,17 @@ class TokenRead:
 
 @dataclass(kw_only=True)
 class Played:
-    """One distinct command, with everything that came of it."""
+    """One distinct command, with everything that came of it.
 
+    Attributes:
+        key: equal for equal commands.
+        about: what reads its aggregate.
+        superseded: its commits that were told to have no effect; it was sent again then.
+
+    """
+
+    key: str
+    about: str
     type: str
     command_id: str
     expect: frozenset[str]
@@ -75,6 +86,7 @@ class Played:
     receipts: list[Receipt] = field(default_factory=list)
     arrivals: list[Arrival] = field(default_factory=list)
     reads: list[TokenRead] = field(default_factory=list)
+    superseded: set[str] = field(default_factory=set)
 
     @property
     def title(self) -> str:
@@ -83,8 +95,13 @@ class Played:
 
     @property
     def recorded(self) -> Receipt | None:
-        """The first result that is a commit."""
-        return next((receipt for receipt in self.receipts if receipt.commit is not None), None)
+        """The first result that is a commit which counts."""
+        return next((one for one in self.valid_receipts if one.commit is not None), None)
+
+    @property
+    def valid_receipts(self) -> list[Receipt]:
+        """The results but for those that were superseded."""
+        return [one for one in self.receipts if one.commit not in self.superseded]
 
     @property
     def latency_ms(self) -> float | None:
@@ -100,16 +117,20 @@ class Ledger:
 
     def __init__(self, *, on_answer: Callable[[Played], None] = lambda _played: None) -> None:
         """`on_answer` is told of each command once, when its first answer is matched."""
+        # Told of each command whose commit was superseded, once for each such commit.
+        self.on_superseded: Callable[[Played], None] = lambda _played: None
         self.commands: dict[str, Played] = {}
         self._by_commit: dict[str, Played] = {}
         self._early: dict[str, list[Arrival]] = {}
         self._unanswered: dict[str, Played] = {}
         self._on_answer = on_answer
 
-    def command(self, key: str, *, type_: str, command_id: str, expect: frozenset[str]) -> Played:
+    def command(
+        self, key: str, *, about: str, type_: str, command_id: str, expect: frozenset[str]
+    ) -> Played:
         """Return the command with this key: equal commands, played twice, are one."""
         return self.commands.setdefault(
-            key, Played(type=type_, command_id=command_id, expect=expect)
+            key, Played(key=key, about=about, type=type_, command_id=command_id, expect=expect)
         )
 
     def sent(self, played: Played, *, at_s: float) -> None:
@@ -122,7 +143,7 @@ class Ledger:
         played.receipts.append(receipt)
         if receipt.commit is not None:
             owner = self._by_commit.setdefault(receipt.commit, played)
-            if not owner.arrivals:
+            if not owner.arrivals and receipt.commit not in owner.superseded:
                 self._unanswered[receipt.commit] = owner
             for arrival in self._early.pop(receipt.commit, []):
                 self._match(owner, arrival)
@@ -136,6 +157,12 @@ class Ledger:
             self._match(played, arrival)
 
     def _match(self, played: Played, arrival: Arrival) -> None:
+        if arrival.detail_type == SUPERSEDED:
+            self._unanswered.pop(arrival.commit, None)
+            if arrival.commit not in played.superseded:
+                played.superseded.add(arrival.commit)
+                self.on_superseded(played)
+            return
         played.arrivals.append(arrival)
         self._unanswered.pop(arrival.commit, None)
         if len(played.arrivals) == 1:

@@ -73,6 +73,9 @@ class Player:
         self._accepted = 0
         self._last_news_s = 0.0
         self._http = connection.async_http(connections=4 * pace.at_once)
+        self._deliveries: dict[str, Delivery] = {}
+        self._again: set[asyncio.Task[Receipt]] = set()
+        ledger.on_superseded = self._send_again
 
     async def play(self, subjects: Sequence[Subject], mailboxes: Sequence[Mailbox]) -> None:
         """Send everything, then wait for the answers until all are there or patience is over.
@@ -91,13 +94,19 @@ class Player:
                         sending.create_task(self._play_subject(subject, sending))
                 await self._settle()
             finally:
-                for watcher in watchers:
-                    watcher.cancel()
-                await asyncio.gather(*watchers, return_exceptions=True)
+                for task in (*watchers, *self._again):
+                    task.cancel()
+                await asyncio.gather(*watchers, *self._again, return_exceptions=True)
 
     def _arrived(self, arrival: Arrival) -> None:
         self._last_news_s = time.monotonic()
         self._ledger.arrived(arrival)
+
+    def _send_again(self, played: Played) -> None:
+        """Send a superseded command once more, as its producer does: it is decided anew."""
+        task = asyncio.create_task(self._deliver(self._deliveries[played.key]))
+        self._again.add(task)
+        task.add_done_callback(self._again.discard)
 
     async def _play_subject(self, subject: Subject, sending: asyncio.TaskGroup) -> None:
         """Play the steps of one subject: the next only after every result of the one before."""
@@ -120,10 +129,12 @@ class Player:
         """Send one command to one region until it gives a final result, and note that."""
         played = self._ledger.command(
             delivery.key,
+            about=delivery.path,
             type_=delivery.type,
             command_id=delivery.command_id,
             expect=delivery.expect,
         )
+        self._deliveries.setdefault(delivery.key, delivery)
         started = time.monotonic()
         self._ledger.sent(played, at_s=started)
         backoff_s, sends, conflicts = self._pace.first_backoff_s, 0, 0
@@ -185,7 +196,7 @@ class Player:
     async def _settle(self) -> None:
         """Wait until every commit has its answer; bounded by patience since the last news."""
         next_look_s = time.monotonic()
-        while unanswered := self._ledger.unanswered:
+        while (unanswered := self._ledger.unanswered) or self._again:
             now = time.monotonic()
             if now - self._last_news_s > self._pace.patience_s:
                 return

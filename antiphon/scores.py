@@ -43,6 +43,7 @@ class Scores(BaseModel):
     duplicates: int
     conflicts: int
     sent_again: int
+    superseded: int = 0
     answered: int
     answered_earlier: int
     redelivered: int
@@ -66,9 +67,10 @@ def score(ledger: Ledger, *, wan: Wan, elapsed_s: float, violations: Iterable[Vi
         refused=outcomes.count("rejected"),
         unchanged=outcomes.count("unchanged"),
         not_recorded=sum(outcome not in RECORDED_OUTCOMES for outcome in outcomes),
-        duplicates=sum(max(len(played.receipts) - 1, 0) for played in commands),
+        duplicates=sum(max(len(played.valid_receipts) - 1, 0) for played in commands),
         conflicts=sum(receipt.conflicts for receipt in receipts),
         sent_again=sum(receipt.sends - 1 for receipt in receipts),
+        superseded=sum(len(played.superseded) for played in commands),
         answered=len(answered),
         answered_earlier=sum(played.latency_ms is None for played in answered),
         redelivered=sum(len(played.arrivals) - 1 for played in answered),

@@ -42,6 +42,7 @@ class Misbehaviour:
     answered_as_accepted: set[str] = field(default_factory=set)
     decided_again: set[str] = field(default_factory=set)
     in_another_region: set[str] = field(default_factory=set)
+    superseded: set[str] = field(default_factory=set)
     busy: dict[str, int] = field(default_factory=dict)
     conflicts: dict[str, int] = field(default_factory=dict)
     stale_reads: bool = False
@@ -152,6 +153,12 @@ class System:
             if first is not None and command_id not in wrong.decided_again:
                 return STATUS[first["status"]], {**first, "duplicate": True}, {}
             result = self._decide(region, command)
+            if command_id in wrong.superseded:
+                # Told once; whoever sends it again has it decided anew.
+                wrong.superseded.remove(command_id)
+                detail = {"command": {"commit": result["commit"]}, "origin": region}
+                self.publish(region, {"detail-type": "CommandSuperseded", "detail": detail})
+                return STATUS[result["status"]], result, {}
             self._decided[key] = result
             if command_id not in wrong.unanswered:
                 self._answer(region, command, result)

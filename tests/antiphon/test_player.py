@@ -200,3 +200,49 @@ def test_an_answer_may_leave_out_a_region_that_was_drained_if_it_says_so(system)
     assert judge(ledger, regions=regions, drained=[SOUTH]) == []
     [untrue] = judge(ledger, regions=regions)
     assert untrue.text == forgotten.text
+
+
+def test_a_superseded_command_is_sent_again_and_its_second_decision_is_what_counts(system):
+    system.misbehaviour.superseded = {"a-1"}
+    ledger = play(system, single(delivery("a-1"), delivery("a-2")))
+
+    assert judge(ledger, regions=(EAST, WEST, SOUTH)) == []
+    [played, other] = ledger.commands.values()
+    assert [one.commit for one in played.receipts] == [
+        *played.superseded,
+        played.recorded.commit,
+    ]
+    assert not other.superseded
+    assert score(ledger, wan=wan_of(system), elapsed_s=1.0, violations=[]).superseded == 1
+
+
+def test_a_superseded_command_that_is_never_decided_anew_is_wrong(system):
+    system.misbehaviour.superseded = {"a-1"}
+    ledger = play(system, single(delivery("a-1")))
+    [played] = ledger.commands.values()
+    del played.receipts[1]
+
+    [violation] = judge(ledger, regions=(EAST, WEST, SOUTH))
+
+    assert "was superseded, and it was never decided anew" in violation.text
+
+
+def test_what_follows_a_superseded_command_may_find_another_state_and_others_may_not(system):
+    wanted = frozenset({"accepted"})
+    mine = single(delivery("a-1"), delivery("refuse-2", expect=wanted))
+    others = single(delivery("refuse-3", expect=wanted, imsi="262010000000002"))
+    system.misbehaviour.superseded = {"a-1"}
+
+    [violation] = judged(system, mine, others)
+
+    assert violation.key.endswith("refuse-3")
+
+
+def test_an_answer_may_come_out_where_its_lost_region_was_adopted_and_nowhere_else(system):
+    system.misbehaviour.in_another_region = {"a-1"}
+    ledger = play(system, single(delivery("a-1", WEST)))
+    regions = (EAST, WEST, SOUTH)
+
+    assert judge(ledger, regions=regions, adopters={WEST: (EAST,)}) == []
+    [violation] = judge(ledger, regions=regions, adopters={WEST: (SOUTH,)})
+    assert violation.text == "the answer of origin eu-west-1 came out in us-east-1"

@@ -18,7 +18,9 @@ WAN = Wan(
 
 
 def answered(ledger: Ledger, name: str, *, region: str, latency_s: float, conflicts: int = 0):
-    played = ledger.command(name, type_="X", command_id=name, expect=frozenset({"accepted"}))
+    played = ledger.command(
+        name, about="/x", type_="X", command_id=name, expect=frozenset({"accepted"})
+    )
     ledger.sent(played, at_s=100.0)
     receipt = Receipt(
         region=region, outcome="accepted", commit=name, sequence=1, conflicts=conflicts
@@ -63,7 +65,9 @@ def test_latency_is_told_for_each_origin_then_for_all():
 def test_an_answer_that_overtakes_its_http_result_is_matched_when_that_comes():
     told = []
     ledger = Ledger(on_answer=told.append)
-    played = ledger.command("a", type_="X", command_id="a", expect=frozenset({"accepted"}))
+    played = ledger.command(
+        "a", about="/x", type_="X", command_id="a", expect=frozenset({"accepted"})
+    )
     ledger.sent(played, at_s=1.0)
     detail = {"command": {"commit": "c.1"}}
     arrival = Arrival(region=EAST, at_s=1.2, detail_type="CommandAnswered", detail=detail)
