@@ -40,6 +40,14 @@ def test_the_floor_is_the_nearest_round_trip_and_the_farthest(region, floor_ms):
     assert WAN.answer_floor_ms(region) == floor_ms
 
 
+def test_a_witness_makes_an_append_durable_and_proves_no_answer():
+    links = (Link(a=EAST, b=WEST, rtt_ms=70), Link(a=EAST, b="w", rtt_ms=10))
+    near = Wan(regions=(EAST, WEST), links=links)
+    assert near.answer_floor_ms(EAST) == 10 + 70
+    far = Wan(regions=(EAST, WEST), links=(links[0], Link(a=EAST, b="w", rtt_ms=500)))
+    assert far.answer_floor_ms(EAST) == 70 + 70
+
+
 def test_without_links_there_is_no_floor_to_wait_for():
     assert Wan(regions=(EAST,)).answer_floor_ms(EAST) == 0
 

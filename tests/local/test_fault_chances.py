@@ -196,3 +196,19 @@ def test_calm_sets_every_clock_right_though_a_region_does_not_start():
         asyncio.run(control._carry_out(Calm()))
     assert regions.skews == [(EU, 0)]
     assert network.faults.skew_ms(EU) == 0
+
+
+def test_nothing_runs_in_a_witness_so_only_its_links_can_fail():
+    network = links()
+    faults = Faults(network, seed=1, regions=(US, EU))
+    for order in (
+        lambda: faults.kill(AP),
+        lambda: faults.slow(Slow(region=AP, ms=1)),
+        lambda: faults.skew(Skew(region=AP, ms=1)),
+    ):
+        with pytest.raises(ValueError, match="ap-south-1 is not one of us-east-1, eu-west-1"):
+            order()
+    faults.lose(Lose(a=US, b=AP, requests=1))
+    assert faults.fate((US, AP)) is Fate.REQUEST_LOST
+    network.cut(EU, AP)
+    assert network.is_cut(EU, AP)

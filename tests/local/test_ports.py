@@ -73,8 +73,19 @@ def port_that_is_free() -> int:
     [
         {"regions": ("us-east-1", "eu-west-1")},
         {"regions": ("us-east-1", "eu-west-1", "us-east-1")},
+        {"regions": ("us-east-1", "eu-west-1"), "witness": "eu-west-1"},
+        {"regions": ("us-east-1", "eu-west-1", "ap-south-1"), "witness": "eu-west-2"},
+        {"regions": tuple("abcd")},
+        {"regions": tuple("abcdef"), "mode": "eventual"},
+        {"regions": ("us-east-1",), "mode": "eventual"},
     ],
 )
 def test_what_cannot_be_run_is_refused_before_anything_starts(wrong):
-    with pytest.raises(ValueError, match=r"3 different regions"):
+    with pytest.raises(ValueError, match=r"3 regions are needed, or two|named twice"):
         LocalConfig(**wrong)
+
+
+@pytest.mark.parametrize("regions", ["ab", "abc", "abcd", "abcde"])
+def test_in_eventual_mode_two_to_five_regions_can_be_run(regions):
+    witness = "w" if len(regions) == 2 else None
+    assert LocalConfig(regions=tuple(regions), witness=witness, mode="eventual").regions

@@ -150,3 +150,15 @@ def test_a_description_names_the_other_replicas_and_the_witness():
         "Replicas": [{"RegionName": US, "ReplicaStatus": "ACTIVE"}],
         "GlobalTableWitnesses": [{"RegionName": AP, "WitnessStatus": "ACTIVE"}],
     }
+
+
+def test_a_witness_may_be_where_no_replica_can_be():
+    def asked(**request: Any) -> Members:
+        change = read_change({**request, "MultiRegionConsistency": "STRONG"})
+        return members_after(ALONE, change, name="t", here=US, known=(US, EU), witnesses=REGIONS)
+
+    members = asked(ReplicaUpdates=creates(EU), GlobalTableWitnessUpdates=creates(AP))
+    assert members == Members(replicas=(US, EU), witness=AP, mode="STRONG")
+    with pytest.raises(Refused) as refused:
+        asked(ReplicaUpdates=creates(EU, AP))
+    assert b"Region ap-south-1 is not available here" in refused.value.answer.body

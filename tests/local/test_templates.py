@@ -10,7 +10,8 @@ from samtranslator.translator.translator import Translator
 from samtranslator.yaml_helper import yaml_parse
 
 from handlers.settings import Settings
-from infra.deploy.stacks import TEMPLATES
+from infra.deploy.stacks import TEMPLATES, template_of
+from infra.deploy.states import table_regions
 from infra.local.deployment import function_names
 
 REGIONS = "us-east-1,eu-west-1,ap-south-1"
@@ -143,6 +144,87 @@ def test_the_global_tables_are_strong_and_cannot_be_deleted_with_their_stack():
         assert table["DeletionPolicy"] == table["UpdateReplacePolicy"] == "Retain"
         # A strong table takes neither a time to live nor local indexes.
         assert not {"TimeToLiveSpecification", "LocalSecondaryIndexes"} & table["Properties"].keys()
+
+
+def evaluated(told: Any, parameters: dict[str, str]) -> Any:
+    """Return what CloudFormation makes of a rule's condition."""
+    if not isinstance(told, dict):
+        return told
+    [(name, value)] = told.items()
+    if name == "Ref":
+        return parameters[value]
+    values = [evaluated(one, parameters) for one in value]
+    match name:
+        case "Fn::Equals":
+            return values[0] == values[1]
+        case "Fn::Not":
+            return not values[0]
+        case "Fn::And":
+            return all(values)
+        case "Fn::Or":
+            return any(values)
+    raise AssertionError(f"{name} is not allowed in a rule")
+
+
+@pytest.mark.parametrize(
+    ("regions", "witness", "mode", "fits"),
+    [
+        ("ab", "w", "STRONG", True),
+        ("abc", "", "STRONG", True),
+        ("ab", "w", "EVENTUAL", True),
+        ("abcde", "", "EVENTUAL", True),
+        ("ab", "", "STRONG", False),
+        ("ab", "", "EVENTUAL", False),
+        ("abc", "w", "EVENTUAL", False),
+        ("abcd", "", "STRONG", False),
+        ("abcd", "w", "EVENTUAL", False),
+        (["a", "b", "c", "", "e"], "", "EVENTUAL", False),
+        (["a", "b", "", "d", ""], "w", "EVENTUAL", False),
+    ],
+)
+def test_the_global_stack_takes_no_other_regions_than_its_tables_can_have(
+    regions, witness, mode, fits
+):
+    parameters = table_regions(tuple(regions), witness=witness, mode=mode)
+    rules = template_of("global.yaml")["Rules"].values()
+    kept = [
+        evaluated(one["Assert"], parameters)
+        for rule in rules
+        if evaluated(rule.get("RuleCondition", True), parameters)
+        for one in rule["Assertions"]
+    ]
+    assert all(kept) is fits
+
+
+def test_only_the_event_table_has_replicas_beyond_the_third_and_with_them_no_witness():
+    template = template_of("global.yaml")
+    resources = template["Resources"]
+    counts = {
+        name: len(resources[name]["Properties"]["Replicas"])
+        for name in ("EventsTable", "ControlTable", "KeysTable")
+    }
+    assert counts == {"EventsTable": 5, "ControlTable": 3, "KeysTable": 3}
+    witnesses = {
+        name: resources[name]["Properties"]["GlobalTableWitnesses"]["Fn::If"][0] for name in counts
+    }
+    assert witnesses["EventsTable"] == "EventsHaveWitness"
+    assert witnesses["ControlTable"] == witnesses["KeysTable"] == "HasWitness"
+    strong = {"Fn::Equals": [{"Ref": "MultiRegionConsistency"}, "STRONG"]}
+    assert strong in template["Conditions"]["EventsHaveWitness"]["Fn::And"]
+
+
+def test_states_and_keys_are_asked_for_elsewhere_only_where_the_stack_says_so():
+    for function in FUNCTIONS:
+        for statement in statements_of(function):
+            if "antiphon-control" in str(statement) or "antiphon-keys" in str(statement):
+                [arn, variables] = statement["Resource"]["Fn::Sub"]
+                assert "dynamodb:${Where}:" in arn
+                own = {"Fn::If": ["StatesAreElsewhere", "*", {"Ref": "AWS::Region"}]}
+                assert variables == {"Where": own}
+                assert statement["Condition"]["StringEquals"] == {
+                    "aws:RequestedRegion": {"Ref": "Regions"}
+                }
+    assert region()["Parameters"]["StatesIn"]["Default"] == ""
 
 
 # What a mapping must say so that nothing is lost, with Lambda's documentation as the source.
