@@ -11,6 +11,7 @@ from eventstore.errors import StoreUnavailable
 from handlers.dependencies import Dependencies
 from handlers.settings import Settings
 from handlers.shared_tables import FirstThatAnswers
+from projections.homes import HomesStore
 from tests.dynamodb import tables
 from tests.dynamodb.regions import InProcessRegions
 from tests.handlers.test_settings import VALID
@@ -89,13 +90,24 @@ def test_a_region_with_the_tables_uses_its_own_and_another_those_of_the_nearest(
     engine = InProcessRegions()
     for region in (US, EU, AP):
         tables.create(engine.client("dynamodb", region), "control", name="control")
-    clients: Any = SimpleNamespace(dynamodb=lambda region: engine.client("dynamodb", region))
+    clients: Any = SimpleNamespace(
+        dynamodb=lambda region: engine.client("dynamodb", region), kms=lambda _region: None
+    )
     own = Dependencies(settings(US, f"{US},{EU},{AP}"), clients)
     far = Dependencies(settings(FAR, f"{EU},{US},{AP}"), clients)
 
     assert own.shared_of(US) is engine.client("dynamodb", US)
     assert own.shared_of(EU) is engine.client("dynamodb", EU)
     far.shared_of(FAR).put_item(TableName="control", Item={"k": {"S": "one"}})
+
+    # States, homes and keys are read there, too, and nowhere else.
+    home = HomesStore(engine.client("dynamodb", EU), table="control")  # type: ignore[arg-type]
+    assert home.spread((US, EU))
+    assert set(far.homes.current().slots) == set(home.read().slots)
+    assert far.control.current().serving == (US, EU, AP, FAR, WEST)
+    tables.create(engine.client("dynamodb", EU), "keys", name="keys")
+    far.keys_of(FAR).destroy("sub.x", at_ms=1)
+    assert far.keys_of(EU).is_forgotten("sub.x", consistent=True)
 
     key = {"TableName": "control", "Key": {"k": {"S": "one"}}}
     assert "Item" in engine.client("dynamodb", EU).get_item(**key)
