@@ -280,9 +280,10 @@ class _Tables:
         )
 
     def describe_table(self, **request: Any) -> Any:
-        """Tell how many items there are, as DynamoDB does with some delay."""
+        """Tell how many items there are, as DynamoDB does with some delay, and how it is copied."""
         self._may("dynamodb:DescribeTable", request["TableName"])
-        return {"Table": {"ItemCount": len(self._installation.log)}}
+        copied = {"MultiRegionConsistency": "STRONG"}
+        return {"Table": {"ItemCount": len(self._installation.log), **copied}}
 
     def __getattr__(self, operation: str) -> Callable[..., Any]:
         name = "".join(part.title() for part in operation.split("_"))

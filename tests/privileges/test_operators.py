@@ -5,6 +5,7 @@ fails here: an act needs each permission of each policy, or it has to go.
 """
 
 import json
+from typing import Any
 from pathlib import Path
 
 import pytest
@@ -52,10 +53,27 @@ def test_a_policy_allows_what_its_acts_call_and_nothing_besides(policy: str):
 def test_nothing_is_allowed_twice_and_no_policy_is_longer_than_iam_takes(policy: str):
     assert [one for one, times in granted_by(policy).items() if times > 1] == []
     document = template_of("global.yaml")["Resources"][policy]["Properties"]["PolicyDocument"]
-    told = json.dumps(document, separators=(",", ":"))
+    told = json.dumps(_at_its_longest(document), separators=(",", ":"))
     for name, value in (("AWS::Partition", "aws-us-gov"), ("AWS::AccountId", "1" * 12)):
         told = told.replace(f"${{{name}}}", value)
     assert len(told) < MOST_CHARACTERS
+
+
+def _at_its_longest(part: Any) -> Any:
+    """Return a part of a template as IAM gets it, in as many regions as there may be."""
+    match part:
+        case {"Fn::If": [_, most, _]}:
+            return _at_its_longest(most)
+        case {"Ref": name}:
+            assert name.endswith("Region")
+            return "ap-southeast-1"
+        case {"Fn::Sub": text}:
+            return text
+        case dict():
+            return {name: _at_its_longest(value) for name, value in part.items()}
+        case list():
+            return [_at_its_longest(one) for one in part]
+    return part
 
 
 @pytest.mark.parametrize("policy", POLICIES)
@@ -64,7 +82,8 @@ def test_everything_is_allowed_in_the_regions_of_the_deployment_only(policy: str
     for statement in resources[policy]["Properties"]["PolicyDocument"]["Statement"]:
         regions = statement["Condition"]["StringEquals"]["aws:RequestedRegion"]
         assert {"Ref": "FirstRegion"} in regions
-        assert {"Ref": "SecondRegion"} in regions
+        for number in ("First", "Second", "Third", "Fourth", "Fifth"):
+            assert f"{number}Region" in str(regions)
 
 
 @pytest.mark.parametrize(
