@@ -5,8 +5,8 @@ fails here: an act needs each permission of each policy, or it has to go.
 """
 
 import json
-from typing import Any
 from pathlib import Path
+from typing import Any
 
 import pytest
 

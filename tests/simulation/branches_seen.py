@@ -35,7 +35,8 @@ class BranchesSeen:
 
     def stored(self, region: str, item: Item, *, is_new: bool) -> None:
         """Take a commit that a region's replica has now, put there or arrived."""
-        if not item:
+        if not (item and self._slots):
+            # Removed; or of STRONG mode, where nobody is home.
             return
         aggregate, position, before = item["a"]["S"], int(item["q"]["N"]), int(item["p"]["N"])
         here = self._here.setdefault(region, set())
