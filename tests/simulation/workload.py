@@ -83,7 +83,11 @@ class Workload:
             body = {**self._change(which), "command_id": f"{name}-{at_ms:.0f}-{number}"}
             body["producer"] = self._chance.choice(PRODUCERS)
             word = f"{name}{at_ms:.0f}-{number}"
-            ops.append(Op(id=word, at_ms=at_ms, kind="command", region=region, body=body))
+            # Left out, it would be made up anew in every run.
+            headers = {"X-Correlation-Id": f"corr-{word}"}
+            ops.append(
+                Op(id=word, at_ms=at_ms, kind="command", region=region, body=body, headers=headers)
+            )
             at_ms += self._chance.expovariate(1 / every_ms)
         return tuple(ops)
 
