@@ -6,6 +6,8 @@ from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
+from tests.simulation.deployment import NAMES
+
 # (method, path without query, headers, body) -> (status, JSON content, headers)
 Handle = Callable[[str, str, Any, bytes], tuple[int, Any, dict[str, str]]]
 
@@ -15,20 +17,8 @@ SETTINGS = {
     "ANTIPHON_REGIONS": "us-east-1,eu-west-1,ap-south-1",
     "ANTIPHON_MODE": "STRONG",
     "ANTIPHON_SECRET": "a secret of the tests",
-    "ANTIPHON_ACCOUNT": "000000000000",
-    "ANTIPHON_EVENTS_TABLE": "antiphon-events",
-    "ANTIPHON_VIEWS_TABLE": "antiphon-views",
-    "ANTIPHON_RESPONSES_TABLE": "antiphon-responses",
-    "ANTIPHON_SNAPSHOTS_TABLE": "antiphon-snapshots",
-    "ANTIPHON_LETTERS_TABLE": "antiphon-letters",
-    "ANTIPHON_CONTROL_TABLE": "antiphon-control",
-    "ANTIPHON_KEYS_TABLE": "antiphon-keys",
-    "ANTIPHON_KMS_KEY": "alias/antiphon-personal",
-    "ANTIPHON_BUS": "antiphon",
-    "ANTIPHON_LANE_QUEUE": "antiphon-lane",
-    "ANTIPHON_ACKS_QUEUE": "antiphon-acks",
+    **NAMES,
     "ANTIPHON_COMMANDS_QUEUE": "antiphon-commands.fifo",
-    "ANTIPHON_DEAD_COMMANDS_QUEUE": "antiphon-commands-dead.fifo",
     "ANTIPHON_ANSWERS_QUEUE": "antiphon-answers",
     "ANTIPHON_DISCARDED_QUEUE": "antiphon-discarded",
 }

@@ -8,19 +8,11 @@ from typing import Any
 
 from tests.dynamodb.metering import Used, total
 from tests.dynamodb.regions import InProcessRegions
+from tests.handlers.bodies import at_home_in, change
 from tests.handlers.eventual import EventualNetwork
 from tests.handlers.network import ACTIVATION, REGIONS, Network
 
 US, EU, AP = REGIONS
-
-
-def change(activated: dict[str, Any], profile: str) -> dict[str, Any]:
-    return {
-        "type": "ChangeServiceProfile",
-        "command_id": f"change-{profile}",
-        "producer": "crm-emea",
-        "data": {"imsi": activated["data"]["imsi"], "service_profile": profile},
-    }
 
 
 def counted() -> dict[str, tuple[int, Used, Used]]:
@@ -45,7 +37,7 @@ def _counted() -> dict[str, tuple[int, Used, Used]]:
 
     engine = InProcessRegions()
     regions = EventualNetwork(engine)
-    body = _at_home_in(regions, EU)
+    body = at_home_in(regions, EU)
     assert regions[EU].post(body)[0] == 202
     assert regions[US].post(change(body, "warm"))[0] == 202
     found["EVENTUAL, at home"] = _of(
@@ -71,16 +63,6 @@ def _of(
     assert status == 202, told
     on_the_log = {place: one for place, one in used.items() if place[1].startswith(events)}
     return invoked, total(used), total(on_the_log)
-
-
-def _at_home_in(regions: EventualNetwork, home: str) -> dict[str, Any]:
-    for number in range(1000):
-        imsi = f"26201123456{number:04}"
-        body = {**ACTIVATION, "data": {**ACTIVATION["data"], "imsi": imsi}}
-        aggregate_id = regions[US].deps.keys.aggregate_id("sub", imsi)
-        if regions.homes.read().of(aggregate_id).home == home:
-            return body
-    raise AssertionError("no subscriber is at home there")
 
 
 def costs() -> list[str]:

@@ -10,7 +10,7 @@ from projections.adoption import Adoption
 from projections.draining import RegionMoves, Step
 from projections.regions import RegionState
 from projections.responses import ResponseStore
-from tests.handlers.network import ACTIVATION, REGIONS, Network
+from tests.handlers.network import REGIONS, Network
 
 APPEND_S = 9.0
 
@@ -80,8 +80,3 @@ class Operator:
             meanwhile(step)
             self.network.elapsed_s += 1
         return steps
-
-
-def activation(number: int) -> dict[str, Any]:
-    imsi = f"26201123456{number:04}"
-    return {**ACTIVATION, "command_id": f"c{number}", "data": {**ACTIVATION["data"], "imsi": imsi}}

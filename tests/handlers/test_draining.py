@@ -9,8 +9,9 @@ from handlers import commands
 from handlers.envelope import CommandReader
 from projections.draining import Step
 from projections.regions import RegionRefused, RegionState
+from tests.handlers.bodies import activation
 from tests.handlers.network import ACTIVATION, REGIONS, Network
-from tests.handlers.operator import Operator, activation
+from tests.handlers.operator import Operator
 
 US, EU, AP = REGIONS
 ACTIVE, LEAVING, DRAINED, JOINING = RegionState

@@ -9,8 +9,9 @@ from eventstore.commits import Commit
 from projections.homes import slot_of
 from projections.regions import RegionState
 from tests.dynamodb.regions import InProcessRegions
+from tests.handlers.bodies import at_home_in, change
 from tests.handlers.eventual import EventualNetwork, commit_of
-from tests.handlers.network import ACTIVATION, REGIONS
+from tests.handlers.network import REGIONS
 
 US, EU, AP = REGIONS
 
@@ -20,11 +21,6 @@ def regions() -> EventualNetwork:
     return EventualNetwork(InProcessRegions())
 
 
-def activation(number: int) -> dict[str, Any]:
-    imsi = f"26201123456{number:04}"
-    return {**ACTIVATION, "command_id": f"c{number}", "data": {**ACTIVATION["data"], "imsi": imsi}}
-
-
 def suspension(activated: dict[str, Any], reason: str) -> dict[str, Any]:
     return {
         "type": "SuspendSubscriber",
@@ -32,26 +28,6 @@ def suspension(activated: dict[str, Any], reason: str) -> dict[str, Any]:
         "producer": "crm-emea",
         "data": {"imsi": activated["data"]["imsi"], "reason": reason},
     }
-
-
-def change(activated: dict[str, Any], profile: str) -> dict[str, Any]:
-    return {
-        "type": "ChangeServiceProfile",
-        "command_id": f"change-{profile}",
-        "producer": "crm-emea",
-        "data": {"imsi": activated["data"]["imsi"], "service_profile": profile},
-    }
-
-
-def at_home_in(regions: EventualNetwork, home: str) -> dict[str, Any]:
-    """Return the activation of a subscriber whose commands are appended in this region."""
-    deps = regions[US].deps
-    for number in range(1000):
-        body = activation(number)
-        aggregate_id = deps.keys.aggregate_id("sub", body["data"]["imsi"])
-        if regions.homes.read().of(aggregate_id).home == home:
-            return body
-    raise AssertionError("no subscriber is at home there")
 
 
 def change_that_only_its_home_has(

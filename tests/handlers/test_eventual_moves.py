@@ -7,10 +7,10 @@ from eventstore.errors import StoreUnavailable
 from eventstore.scanning import LogScan
 from projections.draining import RegionMoves
 from tests.dynamodb.regions import InProcessRegions
+from tests.handlers.bodies import at_home_in, change
 from tests.handlers.eventual import EventualNetwork, commit_of
 from tests.handlers.network import REGIONS
 from tests.handlers.operator import one_after_another
-from tests.handlers.test_eventual_mode import at_home_in, change
 
 US, EU, AP = REGIONS
 

@@ -8,8 +8,9 @@ from eventstore.commits import Commit
 from eventstore.errors import StoreUnavailable
 from projections.regions import RegionRefused, RegionState
 from projections.responses import ResponseStore
+from tests.handlers.bodies import activation
 from tests.handlers.network import ACTIVATION, REGIONS, Network
-from tests.handlers.operator import Operator, activation
+from tests.handlers.operator import Operator
 
 US, EU, AP = REGIONS
 MINUTE_MS = 60_000

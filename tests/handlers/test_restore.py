@@ -18,9 +18,10 @@ from projections.regions import RegionState, Topology
 from projections.restoring import Kept, RestoreRefused, Restoring, restoring
 from tests.dynamodb.regions import InProcessRegions
 from tests.handlers.audited import NetworkSource, audit, delete, items
+from tests.handlers.bodies import activation
 from tests.handlers.forgetter import drive, forgetting
 from tests.handlers.network import ACTIVATION, REGIONS, Crash, Network
-from tests.handlers.operator import Operator, activation
+from tests.handlers.operator import Operator
 
 US, EU, AP = REGIONS
 

@@ -23,7 +23,7 @@ from infra.deploy.system import System
 from tests.permissions import Check
 from tests.privileges.installation import REGIONS, Clients, Installation
 from tests.privileges.scenes import activation, imsi_of
-from tests.simulation.deployment import ACCOUNT, KMS_KEY, SECRET
+from tests.simulation.deployment import NAMES, SECRET
 
 US, EU, AP = REGIONS
 # Everybody knows everything at once, or an operator would wait for it.
@@ -31,19 +31,7 @@ VARIABLES = {
     "ANTIPHON_FUNCTION": "responder",
     "ANTIPHON_REGIONS": ",".join(REGIONS),
     "ANTIPHON_SECRET": SECRET,
-    "ANTIPHON_ACCOUNT": ACCOUNT,
-    "ANTIPHON_EVENTS_TABLE": "antiphon-events",
-    "ANTIPHON_VIEWS_TABLE": "antiphon-views",
-    "ANTIPHON_RESPONSES_TABLE": "antiphon-responses",
-    "ANTIPHON_SNAPSHOTS_TABLE": "antiphon-snapshots",
-    "ANTIPHON_LETTERS_TABLE": "antiphon-letters",
-    "ANTIPHON_CONTROL_TABLE": "antiphon-control",
-    "ANTIPHON_KEYS_TABLE": "antiphon-keys",
-    "ANTIPHON_KMS_KEY": KMS_KEY,
-    "ANTIPHON_BUS": "antiphon",
-    "ANTIPHON_LANE_QUEUE": "antiphon-lane",
-    "ANTIPHON_ACKS_QUEUE": "antiphon-acks",
-    "ANTIPHON_DEAD_COMMANDS_QUEUE": "antiphon-commands-dead.fifo",
+    **NAMES,
     "ANTIPHON_CONTROL_FRESH_S": "1",
     "ANTIPHON_HOMES_FRESH_S": "1",
     "ANTIPHON_KEYS_FRESH_S": "1",

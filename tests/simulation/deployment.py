@@ -10,6 +10,22 @@ from tests.simulation.plan import Mode
 ACCOUNT = "000000000000"
 SECRET = "a secret of the simulation"
 KMS_KEY = "alias/antiphon-personal"
+# What the templates call what a function works with, in every region.
+NAMES = {
+    "ANTIPHON_ACCOUNT": ACCOUNT,
+    "ANTIPHON_EVENTS_TABLE": "antiphon-events",
+    "ANTIPHON_VIEWS_TABLE": "antiphon-views",
+    "ANTIPHON_RESPONSES_TABLE": "antiphon-responses",
+    "ANTIPHON_SNAPSHOTS_TABLE": "antiphon-snapshots",
+    "ANTIPHON_LETTERS_TABLE": "antiphon-letters",
+    "ANTIPHON_CONTROL_TABLE": "antiphon-control",
+    "ANTIPHON_KEYS_TABLE": "antiphon-keys",
+    "ANTIPHON_KMS_KEY": KMS_KEY,
+    "ANTIPHON_BUS": "antiphon",
+    "ANTIPHON_LANE_QUEUE": "antiphon-lane",
+    "ANTIPHON_ACKS_QUEUE": "antiphon-acks",
+    "ANTIPHON_DEAD_COMMANDS_QUEUE": "antiphon-commands-dead.fifo",
+}
 GLOBAL_TABLES = ("events", "control", "keys")
 REGIONAL_TABLES = ("views", "responses", "snapshots", "letters")
 # Shards of a replica's stream; an item's records are all in one of them.
@@ -87,19 +103,7 @@ def settings_of(
             "ANTIPHON_MODE": mode,
             "ANTIPHON_AUTHORIZATION": "NONE",
             "ANTIPHON_SECRET": SECRET,
-            "ANTIPHON_ACCOUNT": ACCOUNT,
-            "ANTIPHON_EVENTS_TABLE": "antiphon-events",
-            "ANTIPHON_VIEWS_TABLE": "antiphon-views",
-            "ANTIPHON_RESPONSES_TABLE": "antiphon-responses",
-            "ANTIPHON_SNAPSHOTS_TABLE": "antiphon-snapshots",
-            "ANTIPHON_LETTERS_TABLE": "antiphon-letters",
-            "ANTIPHON_CONTROL_TABLE": "antiphon-control",
-            "ANTIPHON_KEYS_TABLE": "antiphon-keys",
-            "ANTIPHON_KMS_KEY": KMS_KEY,
-            "ANTIPHON_BUS": "antiphon",
-            "ANTIPHON_LANE_QUEUE": "antiphon-lane",
-            "ANTIPHON_ACKS_QUEUE": "antiphon-acks",
-            "ANTIPHON_DEAD_COMMANDS_QUEUE": "antiphon-commands-dead.fifo",
+            **NAMES,
             # A snapshot after a few commits, for a run has no thousands.
             "ANTIPHON_SNAPSHOT_EVERY": "10",
             # Looking costs a call, and most of a run's calls would be looks.

@@ -14,11 +14,10 @@ from projections.responder import Responder
 from projections.responses import ResponseStore
 from projections.sweeper import Sweeper
 from tests.simulation.campaign import judge
-from tests.simulation.eventual_planning import plan_of as plan_of_mode
+from tests.simulation.eventual_planning import plan_of
 from tests.simulation.history_json import digest
 from tests.simulation.operators import Operator
 from tests.simulation.other_process import said_by_another_process
-from tests.simulation.planning import plan_of
 from tests.simulation.run import play
 
 
@@ -40,7 +39,7 @@ def answers_marked_in_the_order_of_a_set() -> str:
         now="in (a for a in answers if a.commit_id in published):",
         then="in ({a.commit_id: a for a in answers}[one] for one in published):",
     ):
-        return digest(play(plan_of(SEED)).history)
+        return digest(play(plan_of(SEED, "STRONG")).history)
 
 
 SEED = 3
@@ -60,7 +59,7 @@ def test_a_region_comes_back_though_answers_were_erased_that_another_gave_for_it
         now=code.replace("'", '"'),
         then="assert answer.kept is not None; body = {'body': answer.kept}",
     ):
-        run = play(plan_of(LOST_AND_FORGOTTEN))
+        run = play(plan_of(LOST_AND_FORGOTTEN, "STRONG"))
 
     assert any("AssertionError" in surprise for surprise in run.surprises)
 
@@ -68,7 +67,7 @@ def test_a_region_comes_back_though_answers_were_erased_that_another_gave_for_it
 def test_what_was_acknowledged_to_who_answered_before_does_not_stay_pending_there():
     """A region that could not read the states went by those from before it was back."""
     with patch.object(Sweeper, "_is_given_by", lambda *_: False):
-        broken = judge(plan_of(ACKNOWLEDGED_ASTRAY)).broken
+        broken = judge(plan_of(ACKNOWLEDGED_ASTRAY, "STRONG")).broken
 
     assert broken == {"responses-closed", "came-to-rest"}
 
@@ -76,7 +75,7 @@ def test_what_was_acknowledged_to_who_answered_before_does_not_stay_pending_ther
 def test_what_an_adopter_took_over_in_eventual_mode_does_not_stay_pending_when_it_is_answered():
     """Of a commit that came late to where it was looked for, when its region was brought home."""
     with patch.object(Sweeper, "_is_given_by", lambda *_: False):
-        broken = judge(plan_of_mode(ADOPTED_LATE, "EVENTUAL")).broken
+        broken = judge(plan_of(ADOPTED_LATE, "EVENTUAL")).broken
 
     assert broken == {"responses-closed", "came-to-rest"}
 
@@ -84,7 +83,7 @@ def test_what_an_adopter_took_over_in_eventual_mode_does_not_stay_pending_when_i
 def test_who_is_forgotten_once_is_still_named_by_what_nobody_could_read_in_a_queue():
     """So the runbook has it done once more; the simulation had no plan with both."""
     with patch.object(Operator, "_forget_again", lambda *_: iter(())):
-        broken = judge(plan_of(FORGOTTEN_AND_TAKEN_IN)).broken
+        broken = judge(plan_of(FORGOTTEN_AND_TAKEN_IN, "STRONG")).broken
 
     assert broken == {"forgotten-for-good"}
 
