@@ -141,8 +141,6 @@ class Operations:
 
     def _before(self) -> Sequence[str]:
         """The words before those of a command: which deployment it is of."""
-        if isinstance(self._settings, ConsoleSettings):
-            return ()
         assert self._settings.operations is not None, "without a file nothing is run"
         return self._settings.operations
 

@@ -59,14 +59,10 @@ def application(settings: ConsoleSettings | DeployedSettings) -> web.Application
     )
     if isinstance(settings, ConsoleSettings):
         served.add_routes([web.post("/api/network", Network(settings, console).order)])
-    if _operates(settings):
+    if settings.operations is not None:
         acts = Acts(settings, console)
         served.add_routes([web.post("/api/operations/{kind}", acts.operate)])
     return served
-
-
-def _operates(settings: ConsoleSettings | DeployedSettings) -> bool:
-    return isinstance(settings, ConsoleSettings) or settings.operations is not None
 
 
 class Console:
@@ -108,7 +104,7 @@ class Console:
                 ],
                 # Whether the network can be broken here, and whether operations are run.
                 "is_local": isinstance(settings, ConsoleSettings),
-                "operates": _operates(settings),
+                "operates": settings.operations is not None,
                 "scenarios": shipped(),
                 "projections": [projection.name for projection in PROJECTIONS],
             }

@@ -1,5 +1,6 @@
 """Where the console is and what it watches: handed over by whoever starts it."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Self
 
@@ -24,6 +25,11 @@ class ConsoleSettings:
             aws_port=int(handed["aws_port"]),
             key=handed.get("key"),
         )
+
+    @property
+    def operations(self) -> Sequence[str] | None:
+        """The words before those of an operation: none, for a command finds the local regions."""
+        return ()
 
     @property
     def aws_endpoint(self) -> str:
